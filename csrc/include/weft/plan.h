@@ -1,0 +1,100 @@
+// A plan: one compiled entry, when it applies, and how its results become Python objects.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "weft/abi.h"
+#include "weft/key.h"
+
+namespace weft {
+
+enum class Kind : std::uint8_t { scalar, array, leaf };
+enum class Flavour : std::uint8_t { py, np, weft };
+
+struct Result {
+  Kind kind;
+  Flavour flavour;
+  int dtype;
+  int rank;
+  int leaf;
+  npy_intp item_bytes;
+};
+
+// const + sum(coef * table[slot])  ==, >=, !=  0
+struct Guard {
+  enum class Relation : std::uint8_t { equal, at_least, unequal } relation;
+  npy_intp constant;
+  std::vector<std::pair<std::size_t, npy_intp>> terms;
+};
+
+// A place outside the arguments: a dict's item (globals), a closure's cell, an attribute, or an object itself.
+struct Place {
+  enum class Where : std::uint8_t { dict, cell, attribute, value } where;
+  Ref holder;
+  Ref name;
+
+  // A new reference to what stands there; null without an error when nothing does, null with one when a property
+  // raised.
+  Ref get(bool* failed) const;
+};
+
+struct Static {
+  Place place;
+  Ref expected;
+};
+
+// Statics in one dict stand together: while its version has not changed, none has to be looked up.
+struct Globals {
+  Ref dict;
+  std::uint64_t version;
+  std::vector<std::size_t> items;  // into `statics`
+};
+
+// The recipe of the returned value.
+struct Node {
+  enum class Make : std::uint8_t { leaf, tuple, list, dict, call, constant } make;
+  int result = 0;
+  Ref object;  // dict's keys, the callable, the constant
+  std::vector<Node> children;
+};
+
+struct Plan {
+  WeftEntry entry = nullptr;
+  Ref capsule, owner;
+  std::vector<Guard> guards;
+  std::vector<Static> statics;
+  std::vector<Globals> globals;
+  std::vector<std::size_t> others;  // statics that are not in dicts
+  std::vector<Place> hidden;
+  Key hidden_key;
+  std::vector<Result> results;
+  Node tree;
+  std::vector<int> mutates;
+  std::vector<Ref> host;
+  bool heavy = false;
+
+  int visit(visitproc visit, void* arg) const;
+};
+
+struct PlanObject {
+  PyObject_HEAD
+  Plan plan;
+};
+
+extern PyTypeObject* plan_type;  // weft._runtime.Plan
+
+// Reads a Python list of places, such as Plan's `hidden`; false with a Python error.
+bool read_places(PyObject* items, std::vector<Place>* places);
+
+// Whether the plan applies to the call in `frame`; if so the captured values' leaves are added to it. -1 with a Python
+// error. `why`, when given, is set to what failed.
+int applies(Plan& plan, Frame& frame, std::string* why = nullptr);
+
+// Calls the entry on the frame's leaves and builds the value; null with a Python error.
+PyObject* run(Plan& plan, Frame& frame);
+
+int add_plan_type(PyObject* module);
+
+}  // namespace weft

@@ -1,0 +1,63 @@
+// What stands behind WeftContext while one entry runs.
+#pragma once
+
+#include <atomic>
+#include <mutex>
+
+#include "weft/plan.h"
+#include "weft/pool.h"
+
+namespace weft {
+
+class Run : public WeftContext {
+ public:
+  explicit Run(Plan& plan);
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+  ~Run();
+
+  int call(void** inputs, const npy_intp* sizes);
+
+  // Result k of the plan as a Python object; null with a Python error.
+  PyObject* value(std::size_t k);
+
+ private:
+  struct Made {
+    Block* block;
+    std::size_t dims;  // where they start in dims_
+    int rank;
+  };
+  struct alignas(16) Scalar {
+    unsigned char bytes[16];
+  };
+
+  static Run& of(WeftContext* context) { return *static_cast<Run*>(context); }
+  static void* alloc_entry(WeftContext* context, weft_i64 bytes);
+  static void release_entry(WeftContext* context, void* memory);
+  static void* result_entry(WeftContext* context, int k, int rank, const weft_i64* dims);
+  static int host_entry(WeftContext* context, int id, int count, const WeftView* views);
+  static void parallel_entry(WeftContext* context, weft_i64 n, weft_i64 grain, WeftBody body, void* env);
+  static void gemm_entry(WeftContext* context, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k,
+                         const void* a, weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc,
+                         int accumulate);
+
+  int call_host(int id, int count, const WeftView* views);
+  void lock() {
+    while (lock_.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  void unlock() { lock_.clear(std::memory_order_release); }
+
+  Plan& plan_;
+  std::atomic_flag lock_ = ATOMIC_FLAG_INIT;  // guards the scratch list and the stored error
+  Block* scratch_ = nullptr;
+  Small<Made, 8> made_;
+  Small<Scalar, 8> scalars_;
+  Small<npy_intp, 16> dims_;
+  PyThreadState* saved_ = nullptr;  // the owner's, while the GIL is released
+  PyThreadState* owner_;
+  bool failed_ = false;
+  PyObject *error_type_ = nullptr, *error_value_ = nullptr, *error_trace_ = nullptr;
+};
+
+}  // namespace weft

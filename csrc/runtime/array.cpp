@@ -1,0 +1,330 @@
+#include "weft/array.h"
+
+#include <structmember.h>
+
+#include <cstring>
+
+namespace weft {
+
+PyTypeObject* array_base = nullptr;
+PyTypeObject* array_class = nullptr;
+
+namespace {
+
+PyObject* memory_handler = nullptr;
+
+ArrayObject* as_array(PyObject* object) {
+  return reinterpret_cast<ArrayObject*>(object);
+}
+
+// NumPy frees and resizes the results it owns through these.
+void* handler_malloc(void*, std::size_t bytes) {
+  Block* block = pool_take(bytes);
+  return block ? block->memory() : nullptr;
+}
+
+void* handler_calloc(void*, std::size_t count, std::size_t size) {
+  std::size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return nullptr;
+  void* memory = handler_malloc(nullptr, bytes);
+  if (memory) std::memset(memory, 0, bytes);
+  return memory;
+}
+
+void handler_free(void*, void* memory, std::size_t) {
+  if (memory) drop(Block::of(memory));
+}
+
+void* handler_realloc(void*, void* old, std::size_t bytes) {
+  void* memory = handler_malloc(nullptr, bytes);
+  if (memory && old) {
+    std::size_t capacity = Block::of(old)->capacity;
+    std::memcpy(memory, old, bytes < capacity ? bytes : capacity);
+    drop(Block::of(old));
+  }
+  return memory;
+}
+
+PyDataMem_Handler handler = {
+    "weft_pool", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
+
+ArrayObject* allocate(PyTypeObject* type, PyArray_Descr* descr, int rank, const npy_intp* dims) {
+  auto* array = as_array(type->tp_alloc(type, 0));
+  if (!array) return nullptr;
+  array->dims = array->inline_dims;
+  if (rank > 4) {
+    array->dims = static_cast<npy_intp*>(PyMem_Malloc(sizeof(npy_intp) * static_cast<std::size_t>(rank)));
+    if (!array->dims) {
+      array->dims = array->inline_dims;
+      Py_DECREF(array);
+      PyErr_NoMemory();
+      return nullptr;
+    }
+  }
+  for (int axis = 0; axis < rank; ++axis) array->dims[axis] = dims[axis];
+  array->rank = rank;
+  array->dtype = descr->type_num;
+  Py_INCREF(descr);
+  array->descr = descr;
+  return array;
+}
+
+void array_dealloc(PyObject* self) {
+  ArrayObject* array = as_array(self);
+  PyTypeObject* type = Py_TYPE(self);
+  if (array->weak_references) PyObject_ClearWeakRefs(self);
+  if (array->block) drop(array->block);
+  Py_XDECREF(array->owner);
+  Py_XDECREF(array->descr);
+  if (array->dims != array->inline_dims) PyMem_Free(array->dims);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+npy_intp element_count(const ArrayObject* array) {
+  npy_intp count = 1;
+  for (int axis = 0; axis < array->rank; ++axis) count *= array->dims[axis];
+  return count;
+}
+
+PyObject* array_new(PyTypeObject* type, PyObject*, PyObject*) {
+  PyErr_Format(PyExc_TypeError, "%s cannot be made directly; use weft.numpy.array or weft.device_put", type->tp_name);
+  return nullptr;
+}
+
+PyObject* array_from_numpy(PyObject* cls, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"array", "copy", nullptr};
+  PyObject* source;
+  int copy = 1;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:from_numpy", const_cast<char**>(names), &source, &copy)) {
+    return nullptr;
+  }
+  Ref array(PyArray_FROM_O(source));
+  if (!array) return nullptr;
+  auto* input = reinterpret_cast<PyArrayObject*>(array.get());
+  PyArray_Descr* descr = PyArray_DescrFromType(canonical_dtype(PyArray_TYPE(input)));
+  if (!descr) return nullptr;
+  Ref hold(reinterpret_cast<PyObject*>(descr));
+  if (PyDataType_REFCHK(descr) || PyDataType_ISFLEXIBLE(descr) || PyTypeNum_ISDATETIME(descr->type_num)) {
+    PyErr_Format(PyExc_TypeError, "a weft.Array cannot hold elements of type %R", PyArray_DESCR(input));
+    return nullptr;
+  }
+  auto* type = reinterpret_cast<PyTypeObject*>(cls);
+  if (type == array_base) type = array_class;
+  Ref made(reinterpret_cast<PyObject*>(allocate(type, descr, PyArray_NDIM(input), PyArray_DIMS(input))));
+  if (!made) return nullptr;
+  ArrayObject* result = as_array(made.get());
+  bool plain = PyArray_IS_C_CONTIGUOUS(input) && PyArray_ISALIGNED(input) && PyArray_ISNOTSWAPPED(input);
+  if (!copy && plain) {
+    result->data = PyArray_DATA(input);
+    result->owner = array.release();
+    return made.release();
+  }
+  result->block = pool_take(static_cast<std::size_t>(PyArray_NBYTES(input)));
+  if (!result->block) return PyErr_NoMemory();
+  result->data = result->block->memory();
+  if (plain) {
+    std::memcpy(result->data, PyArray_DATA(input), static_cast<std::size_t>(PyArray_NBYTES(input)));
+    return made.release();
+  }
+  Ref target(numpy_view(result, true));
+  if (!target || PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target.get()), input) < 0) return nullptr;
+  return made.release();
+}
+
+PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
+  static const char* names[] = {"dtype", "copy", nullptr};
+  PyArray_Descr* wanted = nullptr;
+  PyObject* copy = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O&O:__array__", const_cast<char**>(names), PyArray_DescrConverter2,
+                                   &wanted, &copy)) {
+    return nullptr;
+  }
+  Ref hold(reinterpret_cast<PyObject*>(wanted));
+  Ref view(numpy_view(as_array(self), false));
+  if (!view) return nullptr;
+  bool other = wanted && !PyArray_EquivTypes(wanted, as_array(self)->descr);
+  int must = copy == Py_None ? 0 : PyObject_IsTrue(copy);
+  if (must < 0) return nullptr;
+  if (other && copy != Py_None && !must) {
+    PyErr_SetString(PyExc_ValueError, "a weft.Array of another dtype cannot be converted without a copy");
+    return nullptr;
+  }
+  if (!other && !must) return view.release();
+  auto* source = reinterpret_cast<PyArrayObject*>(view.get());
+  if (!other) return PyArray_NewCopy(source, NPY_CORDER);
+  hold.release();  // PyArray_CastToType takes the reference
+  return PyArray_CastToType(source, wanted, 0);
+}
+
+PyObject* array_view(PyObject* self, PyObject*) {
+  return numpy_view(as_array(self), false);
+}
+
+PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
+  // Consumers older than DLPack 1.0 know no read-only flag: they are trusted with a writable view, as JAX does.
+  bool versioned = kwargs && PyDict_GetItemString(kwargs, "max_version");
+  Ref view(numpy_view(as_array(self), !versioned));
+  if (!view) return nullptr;
+  Ref method(PyObject_GetAttrString(view.get(), "__dlpack__"));
+  return method ? PyObject_Call(method.get(), args, kwargs) : nullptr;
+}
+
+PyObject* array_dlpack_device(PyObject*, PyObject*) {
+  return Py_BuildValue("(ii)", 1, 0);  // kDLCPU
+}
+
+PyObject* array_ready(PyObject* self, PyObject*) {
+  Py_INCREF(self);
+  return self;
+}
+
+PyObject* get_shape(PyObject* self, void*) {
+  ArrayObject* array = as_array(self);
+  Ref shape(PyTuple_New(array->rank));
+  if (!shape) return nullptr;
+  for (int axis = 0; axis < array->rank; ++axis) {
+    PyObject* size = PyLong_FromSsize_t(array->dims[axis]);
+    if (!size) return nullptr;
+    PyTuple_SET_ITEM(shape.get(), axis, size);
+  }
+  return shape.release();
+}
+
+PyObject* get_dtype(PyObject* self, void*) {
+  PyObject* descr = reinterpret_cast<PyObject*>(as_array(self)->descr);
+  Py_INCREF(descr);
+  return descr;
+}
+
+PyObject* get_ndim(PyObject* self, void*) {
+  return PyLong_FromLong(as_array(self)->rank);
+}
+
+PyObject* get_size(PyObject* self, void*) {
+  return PyLong_FromSsize_t(element_count(as_array(self)));
+}
+
+PyObject* get_nbytes(PyObject* self, void*) {
+  return PyLong_FromSsize_t(element_count(as_array(self)) * PyDataType_ELSIZE(as_array(self)->descr));
+}
+
+PyObject* get_itemsize(PyObject* self, void*) {
+  return PyLong_FromSsize_t(PyDataType_ELSIZE(as_array(self)->descr));
+}
+
+int refuse_store(PyObject*, PyObject*, PyObject* value) {
+  PyErr_SetString(PyExc_TypeError, value ? "a weft.Array is immutable: instead of `x[index] = value` write "
+                                           "`x = x.at[index].set(value)`"
+                                         : "a weft.Array is immutable: its elements cannot be deleted");
+  return -1;
+}
+
+// The NumPy view answers, and stays alive in the request; the array itself is named as the exporter.
+int get_buffer(PyObject* self, Py_buffer* request, int flags) {
+  request->obj = nullptr;
+  if (flags & PyBUF_WRITABLE) {
+    PyErr_SetString(PyExc_BufferError, "a weft.Array is immutable");
+    return -1;
+  }
+  Ref view(numpy_view(as_array(self), false));
+  return view ? PyObject_GetBuffer(view.get(), request, flags) : -1;
+}
+
+PyMethodDef methods[] = {
+    {"from_numpy", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_from_numpy)),
+     METH_VARARGS | METH_KEYWORDS | METH_CLASS,
+     "from_numpy(array, copy=True)\n--\n\nAn array with the elements of a NumPy array; without a copy it shares memory."},
+    {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_numpy)),
+     METH_VARARGS | METH_KEYWORDS, "__array__(dtype=None, copy=None)\n--\n\nA read-only NumPy view."},
+    {"_view", array_view, METH_NOARGS, "_view()\n--\n\nA read-only NumPy view of the same memory."},
+    {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_dlpack)),
+     METH_VARARGS | METH_KEYWORDS, "A DLPack capsule of the same memory."},
+    {"__dlpack_device__", array_dlpack_device, METH_NOARGS, "The DLPack device, (1, 0): the CPU."},
+    {"block_until_ready", array_ready, METH_NOARGS,
+     "block_until_ready()\n--\n\nWait until the elements are computed, and return the array."},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef properties[] = {{"shape", get_shape, nullptr, "The sizes of the axes.", nullptr},
+                            {"dtype", get_dtype, nullptr, "The NumPy dtype of the elements.", nullptr},
+                            {"ndim", get_ndim, nullptr, "The number of axes.", nullptr},
+                            {"size", get_size, nullptr, "The number of elements.", nullptr},
+                            {"nbytes", get_nbytes, nullptr, "The size of the elements in bytes.", nullptr},
+                            {"itemsize", get_itemsize, nullptr, "The size of one element in bytes.", nullptr},
+                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(ArrayObject, weak_references), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+template <class F>
+void* slot(F* function) {
+  return reinterpret_cast<void*>(function);
+}
+
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("The C base of weft.Array: an immutable, row-major device array.")},
+                       {Py_tp_new, slot(array_new)},
+                       {Py_tp_dealloc, slot(array_dealloc)},
+                       {Py_tp_hash, slot(PyObject_HashNotImplemented)},
+                       {Py_tp_methods, methods},
+                       {Py_tp_getset, properties},
+                       {Py_tp_members, members},
+                       {Py_mp_ass_subscript, slot(refuse_store)},
+                       {Py_bf_getbuffer, slot(get_buffer)},
+                       {0, nullptr}};
+
+PyType_Spec spec = {"weft._runtime.ArrayBase", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+
+}  // namespace
+
+PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block) {
+  PyArray_Descr* descr = PyArray_DescrFromType(dtype);
+  ArrayObject* array = descr ? allocate(array_class, descr, rank, dims) : nullptr;
+  Py_XDECREF(descr);
+  if (!array) {
+    drop(block);
+    return nullptr;
+  }
+  array->block = block;
+  array->data = block->memory();
+  return reinterpret_cast<PyObject*>(array);
+}
+
+PyObject* make_numpy(int dtype, int rank, const npy_intp* dims, Block* block) {
+  PyArray_Descr* descr = PyArray_DescrFromType(dtype);
+  PyObject* made = descr ? PyArray_NewFromDescr(&PyArray_Type, descr, rank, dims, nullptr, block->memory(),
+                                                NPY_ARRAY_CARRAY, nullptr)
+                         : nullptr;
+  if (!made) {
+    drop(block);
+    return nullptr;
+  }
+  auto* fields = reinterpret_cast<PyArrayObject_fields*>(made);
+  fields->flags |= NPY_ARRAY_OWNDATA;
+  Py_INCREF(memory_handler);
+  fields->mem_handler = memory_handler;
+  return made;
+}
+
+PyObject* numpy_view(ArrayObject* array, bool writable) {
+  Py_INCREF(array->descr);
+  Ref view(PyArray_NewFromDescr(&PyArray_Type, array->descr, array->rank, array->dims, nullptr, array->data,
+                                writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO, nullptr));
+  if (!view) return nullptr;
+  Py_INCREF(array);
+  if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(view.get()), reinterpret_cast<PyObject*>(array)) < 0) {
+    return nullptr;
+  }
+  return view.release();
+}
+
+int add_array_types(PyObject* module) {
+  memory_handler = PyCapsule_New(&handler, "mem_handler", nullptr);
+  if (!memory_handler) return -1;
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type) return -1;
+  array_base = array_class = reinterpret_cast<PyTypeObject*>(type);
+  return PyModule_AddObjectRef(module, "ArrayBase", type);
+}
+
+}  // namespace weft

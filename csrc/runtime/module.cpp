@@ -1,0 +1,74 @@
+// The extension module weft._runtime.
+#define WEFT_IMPORTS_NUMPY
+#include "weft/python.h"
+
+#include <dlfcn.h>
+#include <pybind11/pybind11.h>
+
+#include "weft/abi.h"
+#include "weft/array.h"
+#include "weft/blas.h"
+#include "weft/dispatch.h"
+#include "weft/key.h"
+#include "weft/plan.h"
+#include "weft/pool.h"
+#include "weft/signature.h"
+#include "weft/threads.h"
+
+namespace py = pybind11;
+
+namespace {
+
+void set_array_class(const py::object& type) {
+  if (!PyType_Check(type.ptr()) ||
+      !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), weft::array_base)) {
+    throw py::type_error("set_array_class wants a subclass of ArrayBase");
+  }
+  auto* cls = reinterpret_cast<PyTypeObject*>(type.ptr());
+  if (cls->tp_basicsize != weft::array_base->tp_basicsize) {
+    throw py::type_error("an array class has no instance dictionary: set __slots__ = ()");
+  }
+  weft::array_class = reinterpret_cast<PyTypeObject*>(py::object(type).release().ptr());
+}
+
+py::dict pool_statistics() {
+  weft::PoolStatistics statistics = weft::pool_statistics();
+  py::dict result;
+  result["taken"] = statistics.taken;
+  result["from_system"] = statistics.from_system;
+  result["kept_bytes"] = statistics.kept_bytes;
+  return result;
+}
+
+// The file that `symbol`'s definition was loaded from, "" when it cannot be told.
+std::string file_of(const void* symbol) {
+  Dl_info info;
+  return symbol && dladdr(symbol, &info) && info.dli_fname ? info.dli_fname : "";
+}
+
+// What an artifact is linked with (see weft.runtime.paths): the very files this process has loaded.
+std::string library_file(const std::string& name, const std::string& symbol) {
+  void* handle = dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL);
+  return handle ? file_of(dlsym(handle, symbol.c_str())) : "";
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_runtime, m) {
+  m.doc() = "weft's runtime: memory pool, threads, arrays, dispatch.";
+  if (_import_array() < 0) throw py::error_already_set();
+  for (auto add : {weft::add_array_types, weft::add_key_type, weft::add_signature_types, weft::add_plan_type,
+                   weft::add_dispatcher_type}) {
+    if (add(m.ptr()) < 0) throw py::error_already_set();
+  }
+  m.attr("ABI_VERSION") = WEFT_ABI_VERSION;
+  m.def("set_array_class", set_array_class, py::arg("cls"), "Make new arrays instances of this subclass of ArrayBase.");
+  m.def("set_thread_count", weft::set_thread_count, py::arg("count"), "Set how many threads parallel loops use.");
+  m.def("thread_count", weft::thread_count, "How many threads parallel loops use.");
+  m.def("set_blas_path", weft::set_blas_path, py::arg("path"), "Where OpenBLAS lies; it is opened at first use.");
+  m.def("blas_library", weft::blas_library, "The library that matrix products run on, or ''.");
+  m.def("pool_statistics", pool_statistics, "Counts of the memory pool.");
+  m.def("pool_trim", weft::pool_trim, "Give the pool's free memory back to the system.");
+  m.def("library_file", library_file, py::arg("name"), py::arg("symbol"),
+        "The file of a shared library as this process loads it, or ''.");
+}

@@ -1,0 +1,345 @@
+#include "weft/plan.h"
+
+#include <pybind11/pybind11.h>
+
+namespace py = pybind11;
+
+namespace weft {
+
+PyTypeObject* plan_type = nullptr;
+
+namespace {
+
+Plan& plan_of(PyObject* object) {
+  return reinterpret_cast<PlanObject*>(object)->plan;
+}
+
+Ref own(py::handle object) {
+  return Ref::borrow(object.ptr());
+}
+
+// What a Python caller got wrong while describing a plan.
+[[noreturn]] void refuse(const std::string& message) {
+  throw py::value_error("Plan: " + message);
+}
+
+int dtype_number(py::handle object, npy_intp* item_bytes) {
+  PyArray_Descr* descr = nullptr;
+  if (!PyArray_DescrConverter(object.ptr(), &descr)) throw py::error_already_set();
+  int number = canonical_dtype(descr->type_num);
+  *item_bytes = PyDataType_ELSIZE(descr);
+  Py_DECREF(descr);
+  return number;
+}
+
+Guard parse_guard(py::handle item) {
+  auto parts = py::cast<py::sequence>(item);
+  auto relation = py::cast<std::string>(parts[0]);
+  Guard guard;
+  if (relation == "==") {
+    guard.relation = Guard::Relation::equal;
+  } else if (relation == ">=") {
+    guard.relation = Guard::Relation::at_least;
+  } else if (relation == "!=") {
+    guard.relation = Guard::Relation::unequal;
+  } else {
+    refuse("a guard's relation is '==', '>=' or '!=', not '" + relation + "'");
+  }
+  guard.constant = py::cast<npy_intp>(parts[1]);
+  for (py::handle term : py::cast<py::sequence>(parts[2])) {
+    auto pair = py::cast<py::sequence>(term);
+    guard.terms.emplace_back(py::cast<std::size_t>(pair[0]), py::cast<npy_intp>(pair[1]));
+  }
+  return guard;
+}
+
+// The first items of ("dict", d, key, ...), ("cell", cell, ...), ("attr", object, name, ...), ("value", object);
+// `used` is how many of them.
+Place parse_place(const py::sequence& parts, std::size_t* used) {
+  auto where = py::cast<std::string>(parts[0]);
+  Place place;
+  place.holder = own(parts[1]);
+  *used = 2;
+  if (where == "value") {
+    place.where = Place::Where::value;
+    return place;
+  }
+  if (where == "cell") {
+    if (!PyCell_Check(place.holder.get())) refuse("\"cell\" wants a cell");
+    place.where = Place::Where::cell;
+    return place;
+  }
+  *used = 3;
+  place.name = own(parts[2]);
+  if (where == "dict") {
+    if (!PyDict_Check(place.holder.get())) refuse("\"dict\" wants a dict");
+    place.where = Place::Where::dict;
+  } else if (where == "attr") {
+    place.where = Place::Where::attribute;
+  } else {
+    refuse("unknown place '" + where + "'");
+  }
+  return place;
+}
+
+Result parse_result(py::handle item) {
+  auto parts = py::cast<py::sequence>(item);
+  auto kind = py::cast<std::string>(parts[0]);
+  Result result{Kind::leaf, Flavour::np, NPY_DOUBLE, 0, -1, 0};
+  if (kind == "leaf") {
+    result.leaf = py::cast<int>(parts[4]);
+    return result;
+  }
+  if (kind != "scalar" && kind != "array") refuse("a result is 'scalar', 'array' or 'leaf', not '" + kind + "'");
+  result.kind = kind == "scalar" ? Kind::scalar : Kind::array;
+  result.dtype = dtype_number(parts[1], &result.item_bytes);
+  if (result.item_bytes > 16 && kind == "scalar") refuse("scalars of this dtype are not supported");
+  result.rank = py::cast<int>(parts[2]);
+  auto flavour = py::cast<std::string>(parts[3]);
+  if (flavour == "py") {
+    result.flavour = Flavour::py;
+  } else if (flavour == "weft") {
+    result.flavour = Flavour::weft;
+  } else if (flavour != "np") {
+    refuse("a flavour is 'py', 'np' or 'weft', not '" + flavour + "'");
+  }
+  if (result.kind == Kind::array && result.flavour == Flavour::py) refuse("an array result has no flavour 'py'");
+  return result;
+}
+
+Node parse_tree(py::handle item, std::size_t results) {
+  auto parts = py::cast<py::sequence>(item);
+  auto make = py::cast<std::string>(parts[0]);
+  Node node;
+  std::size_t children = 1;
+  if (make == "leaf") {
+    node.make = Node::Make::leaf;
+    node.result = py::cast<int>(parts[1]);
+    if (node.result < 0 || static_cast<std::size_t>(node.result) >= results) refuse("the tree names an unknown result");
+    return node;
+  }
+  if (make == "const") {
+    node.make = Node::Make::constant;
+    node.object = own(parts[1]);
+    return node;
+  }
+  if (make == "tuple") {
+    node.make = Node::Make::tuple;
+  } else if (make == "list") {
+    node.make = Node::Make::list;
+  } else if (make == "dict") {
+    node.make = Node::Make::dict;
+    node.object = Ref(PySequence_Tuple(py::object(parts[1]).ptr()));
+    if (!node.object) throw py::error_already_set();
+    children = 2;
+  } else if (make == "call") {
+    node.make = Node::Make::call;
+    node.object = own(parts[1]);
+    children = 2;
+  } else {
+    refuse("unknown tree node '" + make + "'");
+  }
+  for (py::handle child : py::cast<py::sequence>(parts[children])) node.children.push_back(parse_tree(child, results));
+  if (node.make == Node::Make::dict && static_cast<std::size_t>(Py_SIZE(node.object.get())) != node.children.size()) {
+    refuse("a dict node has as many keys as children");
+  }
+  return node;
+}
+
+void parse_statics(Plan& plan, const py::sequence& items) {
+  for (py::handle item : items) {
+    auto parts = py::cast<py::sequence>(item);
+    std::size_t used;
+    Static entry;
+    entry.place = parse_place(parts, &used);
+    entry.expected = own(parts[used]);
+    std::size_t index = plan.statics.size();
+    PyObject* dict = entry.place.holder.get();
+    bool global = entry.place.where == Place::Where::dict && PyDict_CheckExact(dict);
+    plan.statics.push_back(std::move(entry));
+    if (!global) {
+      plan.others.push_back(index);
+      continue;
+    }
+    auto group = plan.globals.begin();
+    while (group != plan.globals.end() && group->dict.get() != dict) ++group;
+    if (group == plan.globals.end()) group = plan.globals.insert(group, Globals{Ref::borrow(dict), 0, {}});
+    group->items.push_back(index);
+  }
+}
+
+// The key that the captured values have now, on their own.
+Key key_now(const std::vector<Place>& hidden) {
+  Flattener flattener;
+  Frame frame(flattener);
+  for (const Place& place : hidden) {
+    bool failed = false;
+    Ref value = place.get(&failed);
+    if (failed) throw py::error_already_set();
+    if (!value) refuse("a captured value is missing");
+    if (!frame.add(value.get())) throw py::error_already_set();
+  }
+  return Key::copy(frame, 0, 0);
+}
+
+void parse(Plan& plan, const py::object& entry, const py::dict& options) {
+  plan.entry = reinterpret_cast<WeftEntry>(PyCapsule_GetPointer(entry.ptr(), "weft.entry"));
+  if (!plan.entry) throw py::error_already_set();
+  plan.capsule = own(entry);
+  py::object tree, hidden_key = py::none();
+  for (auto [key, value] : options) {
+    auto name = py::cast<std::string>(key);
+    if (name == "owner") {
+      plan.owner = own(value);
+    } else if (name == "guards") {
+      for (py::handle item : py::cast<py::sequence>(value)) plan.guards.push_back(parse_guard(item));
+    } else if (name == "statics") {
+      parse_statics(plan, py::cast<py::sequence>(value));
+    } else if (name == "hidden") {
+      for (py::handle item : py::cast<py::sequence>(value)) {
+        std::size_t used;
+        plan.hidden.push_back(parse_place(py::cast<py::sequence>(item), &used));
+      }
+    } else if (name == "hidden_key") {
+      hidden_key = py::reinterpret_borrow<py::object>(value);
+    } else if (name == "results") {
+      for (py::handle item : py::cast<py::sequence>(value)) plan.results.push_back(parse_result(item));
+    } else if (name == "tree") {
+      tree = py::reinterpret_borrow<py::object>(value);
+    } else if (name == "mutates") {
+      for (py::handle item : py::cast<py::sequence>(value)) plan.mutates.push_back(py::cast<int>(item));
+    } else if (name == "host") {
+      for (py::handle item : py::cast<py::sequence>(value)) plan.host.push_back(own(item));
+    } else if (name == "heavy") {
+      plan.heavy = py::cast<bool>(value);
+    } else {
+      throw py::type_error("Plan got an unexpected keyword argument '" + name + "'");
+    }
+  }
+  if (tree) {
+    plan.tree = parse_tree(tree, plan.results.size());
+  } else {
+    plan.tree.make = Node::Make::constant;
+    plan.tree.object = Ref::borrow(Py_None);
+  }
+  if (!hidden_key.is_none()) {
+    if (Py_TYPE(hidden_key.ptr()) != key_type) throw py::type_error("Plan: hidden_key is a Signature's hidden_key");
+    plan.hidden_key = key_of(hidden_key.ptr());
+  } else if (!plan.hidden.empty()) {
+    plan.hidden_key = key_now(plan.hidden);
+  }
+}
+
+// Runs pybind11 code under C code: its exceptions become Python's.
+template <class F>
+bool guarded(F body) {
+  try {
+    body();
+    return true;
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const py::builtin_exception& error) {
+    error.set_error();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_TypeError, error.what());
+  }
+  return false;
+}
+
+PyObject* plan_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
+  PyObject* entry;
+  if (!PyArg_ParseTuple(args, "O:Plan", &entry)) return nullptr;
+  PyObject* self = type->tp_alloc(type, 0);
+  if (!self) return nullptr;
+  new (&plan_of(self)) Plan;
+  bool ok = guarded([&] {
+    parse(plan_of(self), py::reinterpret_borrow<py::object>(entry),
+          kwargs ? py::reinterpret_borrow<py::dict>(kwargs) : py::dict());
+  });
+  if (!ok) Py_CLEAR(self);
+  return self;
+}
+
+void plan_dealloc(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  plan_of(self).~Plan();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+int plan_traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  return plan_of(self).visit(visit, arg);
+}
+
+// Plans are immutable, and may be running while the collector looks: the dispatcher's clear breaks the cycles.
+PyObject* get_owner(PyObject* self, void*) {
+  PyObject* owner = plan_of(self).owner.get();
+  return Py_NewRef(owner ? owner : Py_None);
+}
+
+PyObject* get_heavy(PyObject* self, void*) {
+  return PyBool_FromLong(plan_of(self).heavy);
+}
+
+PyGetSetDef properties[] = {{"owner", get_owner, nullptr, "The object given as owner.", nullptr},
+                            {"heavy", get_heavy, nullptr, "Whether the GIL is released around the entry.", nullptr},
+                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>("Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
+                                  "heavy)\n--\n\nOne compiled entry, when it applies, and how its results are returned.")},
+    {Py_tp_new, reinterpret_cast<void*>(plan_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(plan_dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(plan_traverse)},
+    {Py_tp_getset, properties},
+    {0, nullptr}};
+
+PyType_Spec spec = {"weft._runtime.Plan", sizeof(PlanObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+
+int visit_node(const Node& node, visitproc visit, void* arg) {
+  Py_VISIT(node.object.get());
+  for (const Node& child : node.children) {
+    if (int stop = visit_node(child, visit, arg)) return stop;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int Plan::visit(visitproc visit, void* arg) const {
+  Py_VISIT(capsule.get());
+  Py_VISIT(owner.get());
+  for (const Static& entry : statics) {
+    Py_VISIT(entry.place.holder.get());
+    Py_VISIT(entry.place.name.get());
+    Py_VISIT(entry.expected.get());
+  }
+  for (const Globals& group : globals) Py_VISIT(group.dict.get());
+  for (const Place& place : hidden) {
+    Py_VISIT(place.holder.get());
+    Py_VISIT(place.name.get());
+  }
+  for (const Ref& function : host) Py_VISIT(function.get());
+  if (int stop = hidden_key.visit(visit, arg)) return stop;
+  return visit_node(tree, visit, arg);
+}
+
+bool read_places(PyObject* items, std::vector<Place>* places) {
+  return guarded([&] {
+    for (py::handle item : py::cast<py::sequence>(py::handle(items))) {
+      std::size_t used;
+      places->push_back(parse_place(py::cast<py::sequence>(item), &used));
+    }
+  });
+}
+
+int add_plan_type(PyObject* module) {
+  PyObject* type = PyType_FromSpec(&spec);
+  if (!type) return -1;
+  plan_type = reinterpret_cast<PyTypeObject*>(type);
+  return PyModule_AddObjectRef(module, "Plan", type);
+}
+
+}  // namespace weft

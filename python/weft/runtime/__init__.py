@@ -1,0 +1,24 @@
+"""The runtime: arrays, dispatch, threads, and where the installed files lie."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+from weft import _runtime
+from weft._runtime import Dispatcher, Leaf, Plan, Signature
+from weft.runtime.array import Array
+
+__all__ = ["Array", "Dispatcher", "Leaf", "Plan", "Signature"]
+
+
+def _find_blas() -> str:
+    # The package is looked for without importing it: the runtime opens the library at the first product.
+    spec = importlib.util.find_spec("scipy_openblas64")
+    if spec is None or spec.origin is None:
+        return ""
+    suffix = ".dylib" if os.uname().sysname == "Darwin" else ".so"
+    return os.path.join(os.path.dirname(spec.origin), "lib", "libscipy_openblas64_" + suffix)
+
+
+_runtime.set_blas_path(_find_blas())

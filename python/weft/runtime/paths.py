@@ -1,0 +1,93 @@
+"""Where code generation finds its files, and how artifacts are linked.
+
+In an editable install templates and headers are the source tree's own; the binding object always lies beside the
+extension module, where the build installed it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from weft import _runtime
+
+_INSTALLED = Path(_runtime.__file__).parent
+_PACKAGE = Path(__file__).resolve().parent.parent
+_SOURCE = _PACKAGE.parent.parent
+
+
+def _is_source_tree() -> bool:
+    return (_SOURCE / "csrc" / "include" / "weft" / "abi.h").is_file() and (_SOURCE / "templates").is_dir()
+
+
+@functools.cache
+def templates_dir() -> Path:
+    """The folder of Jinja templates."""
+    return _SOURCE / "templates" if _is_source_tree() else _INSTALLED / "_templates"
+
+
+@functools.cache
+def include_dir() -> Path:
+    """The folder to pass as ``-I``: holds ``weft/abi.h``."""
+    return _SOURCE / "csrc" / "include" if _is_source_tree() else _INSTALLED / "_include"
+
+
+@functools.cache
+def kernels_dir() -> Path:
+    """The folder of kernel headers that generated code may include."""
+    return _SOURCE / "csrc" / "kernels" if _is_source_tree() else _INSTALLED / "_include" / "kernels"
+
+
+def binding_object() -> Path:
+    """The object file that is linked into every artifact, and defines ``weft_bind_module``."""
+    return _INSTALLED / "_lib" / "weft_binding.o"
+
+
+@functools.cache
+def link_libraries() -> tuple[str, ...]:
+    """The shared libraries an artifact is linked with, as files.
+
+    These are the very files that this process loads, so no search path and no compiler driver is involved.
+    Extension modules are loaded with ``RTLD_LOCAL``: an artifact must name libstdc++ itself, and naming libm binds
+    its functions' newest versions.
+    """
+    wanted = (
+        ("libstdc++.so.6", "__cxa_throw"),
+        ("libm.so.6", "exp"),
+        ("libmvec.so.1", "_ZGVbN2v_exp"),
+        ("libgcc_s.so.1", "_Unwind_Resume"),
+        ("libc.so.6", "malloc"),
+    )
+    files = (_runtime.library_file(name, symbol) for name, symbol in wanted)
+    return tuple(dict.fromkeys(file for file in files if file))
+
+
+def link_command(objects: list[str | os.PathLike[str]], output: str | os.PathLike[str], linker: str = "ld") -> list[str]:
+    """The command that links an artifact's objects and the binding object into an extension module.
+
+    Parameters
+    ----------
+    objects
+        Object files; one of them defines ``PyInit_<hash>``.
+    output
+        The extension module to write, ``<hash>.so``.
+    linker
+        A GNU-compatible linker, such as ``ld``, ``ld.gold`` or ``ld.lld``.
+    """
+    return [
+        linker,
+        "-shared",
+        "--eh-frame-hdr",  # else exceptions in pybind11 find no way out
+        "--gc-sections",
+        "--hash-style=gnu",
+        "-zrelro",
+        "-znoexecstack",
+        "-s",
+        "-o",
+        os.fspath(output),
+        *map(os.fspath, objects),
+        os.fspath(binding_object()),
+        "--as-needed",
+        *link_libraries(),
+    ]
