@@ -19,7 +19,8 @@ asm(".pushsection .data\n"
 
 extern "C" __attribute__((visibility("hidden"))) void* weft_bind_module(const WeftArtifact* artifact) {
   try {
-    if (artifact->abi != WEFT_ABI_VERSION) throw py::import_error("this artifact was built for another version of weft");
+    if (artifact->abi != WEFT_ABI_VERSION)
+      throw py::import_error("this artifact was built for another version of weft");
     auto module = py::module_::create_extension_module(artifact->name, nullptr, new PyModuleDef);
     py::dict entries;
     for (int index = 0; index < artifact->count; ++index) {

@@ -45,8 +45,7 @@ void* handler_realloc(void*, void* old, std::size_t bytes) {
   return memory;
 }
 
-PyDataMem_Handler handler = {
-    "weft_pool", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
+PyDataMem_Handler handler = {"weft_pool", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
 
 ArrayObject* allocate(PyTypeObject* type, PyArray_Descr* descr, int rank, const npy_intp* dims) {
   auto* array = as_array(type->tp_alloc(type, 0));
@@ -234,7 +233,8 @@ int get_buffer(PyObject* self, Py_buffer* request, int flags) {
 PyMethodDef methods[] = {
     {"from_numpy", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_from_numpy)),
      METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-     "from_numpy(array, copy=True)\n--\n\nAn array with the elements of a NumPy array; without a copy it shares memory."},
+     "from_numpy(array, copy=True)\n--\n\nAn array with the elements of a NumPy array; without a copy it shares "
+     "memory."},
     {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_numpy)),
      METH_VARARGS | METH_KEYWORDS, "__array__(dtype=None, copy=None)\n--\n\nA read-only NumPy view."},
     {"_view", array_view, METH_NOARGS, "_view()\n--\n\nA read-only NumPy view of the same memory."},
@@ -253,25 +253,25 @@ PyGetSetDef properties[] = {{"shape", get_shape, nullptr, "The sizes of the axes
                             {"itemsize", get_itemsize, nullptr, "The size of one element in bytes.", nullptr},
                             {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
-PyMemberDef members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(ArrayObject, weak_references), READONLY, nullptr},
-    {nullptr, 0, 0, 0, nullptr}};
+PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(ArrayObject, weak_references), READONLY, nullptr},
+                         {nullptr, 0, 0, 0, nullptr}};
 
 template <class F>
 void* slot(F* function) {
   return reinterpret_cast<void*>(function);
 }
 
-PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("The C base of weft.Array: an immutable, row-major device array.")},
-                       {Py_tp_new, slot(array_new)},
-                       {Py_tp_dealloc, slot(array_dealloc)},
-                       {Py_tp_hash, slot(PyObject_HashNotImplemented)},
-                       {Py_tp_methods, methods},
-                       {Py_tp_getset, properties},
-                       {Py_tp_members, members},
-                       {Py_mp_ass_subscript, slot(refuse_store)},
-                       {Py_bf_getbuffer, slot(get_buffer)},
-                       {0, nullptr}};
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>("The C base of weft.Array: an immutable, row-major device array.")},
+    {Py_tp_new, slot(array_new)},
+    {Py_tp_dealloc, slot(array_dealloc)},
+    {Py_tp_hash, slot(PyObject_HashNotImplemented)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {Py_tp_members, members},
+    {Py_mp_ass_subscript, slot(refuse_store)},
+    {Py_bf_getbuffer, slot(get_buffer)},
+    {0, nullptr}};
 
 PyType_Spec spec = {"weft._runtime.ArrayBase", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 

@@ -177,8 +177,19 @@ std::string blas_library() {
 
 void gemm_any(int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a, weft_i64 lda,
               const void* b, weft_i64 ldb, void* c, weft_i64 ldc, bool accumulate) {
-  Product product{dtype, trans_a, trans_b, m, n, k, static_cast<const char*>(a), lda, static_cast<const char*>(b), ldb,
-                  static_cast<char*>(c), ldc, accumulate};
+  Product product{dtype,
+                  trans_a,
+                  trans_b,
+                  m,
+                  n,
+                  k,
+                  static_cast<const char*>(a),
+                  lda,
+                  static_cast<const char*>(b),
+                  ldb,
+                  static_cast<char*>(c),
+                  ldc,
+                  accumulate};
   if (m <= 0 || n <= 0) return;
   if (k <= 0) {
     if (!accumulate) fill_zero(product);

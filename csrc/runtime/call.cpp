@@ -9,7 +9,6 @@ PyArrayObject* as_numpy(const Leaf& leaf) {
   return reinterpret_cast<PyArrayObject*>(leaf.object);
 }
 
-
 // Row-major stand-ins for arrays that kernels cannot read as they are.
 class Copies {
  public:
@@ -42,7 +41,8 @@ class Copies {
         std::size_t owner = leaf.alias >= 0 ? static_cast<std::size_t>(leaf.alias) : static_cast<std::size_t>(index);
         mutated = mutated || owner == copy.leaf;
       }
-      if (mutated && PyArray_CopyInto(as_numpy(frame.leaves[copy.leaf]), reinterpret_cast<PyArrayObject*>(copy.array)) < 0) {
+      if (mutated &&
+          PyArray_CopyInto(as_numpy(frame.leaves[copy.leaf]), reinterpret_cast<PyArrayObject*>(copy.array)) < 0) {
         ok = false;
       }
     }
@@ -122,9 +122,10 @@ bool check_mutated(const Plan& plan, const Frame& frame) {
       if (shared < 0) return false;
       if (!shared) continue;
       std::string first = path_of_leaf(frame, index), second = path_of_leaf(frame, other);
-      PyErr_Format(PyExc_ValueError,
-                   "%s is written in place and overlaps %s in memory: pass a copy of one of them, or the same array twice",
-                   first.c_str(), second.c_str());
+      PyErr_Format(
+          PyExc_ValueError,
+          "%s is written in place and overlaps %s in memory: pass a copy of one of them, or the same array twice",
+          first.c_str(), second.c_str());
       return false;
     }
   }

@@ -60,8 +60,7 @@ struct State {
 };
 
 struct DispatcherObject {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* dict;
   PyObject* weak_references;
   State state;
@@ -191,8 +190,8 @@ bool add_statics(Flattener& flattener, PyObject* numbers, PyObject* names) {
 PyObject* dispatcher_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   static const char* keywords[] = {"slow", "static_argnums", "static_argnames", "flatten_custom", nullptr};
   PyObject *slow, *numbers = nullptr, *names = nullptr, *custom = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO:Dispatcher", const_cast<char**>(keywords), &slow, &numbers, &names,
-                                   &custom)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OOO:Dispatcher", const_cast<char**>(keywords), &slow, &numbers,
+                                   &names, &custom)) {
     return nullptr;
   }
   PyObject* self = type->tp_alloc(type, 0);
@@ -396,8 +395,9 @@ PyType_Slot slots[] = {
     {Py_tp_methods, methods},
     {Py_tp_getset, properties},
     {Py_tp_members, members},
-    {Py_tp_doc, const_cast<char*>("Dispatcher(slow, static_argnums=(), static_argnames=(), flatten_custom=None)\n--\n\n"
-                                  "A callable that answers calls from compiled plans, and asks slow(args, kwargs) else.")},
+    {Py_tp_doc,
+     const_cast<char*>("Dispatcher(slow, static_argnums=(), static_argnames=(), flatten_custom=None)\n--\n\n"
+                       "A callable that answers calls from compiled plans, and asks slow(args, kwargs) else.")},
     {0, nullptr}};
 
 PyType_Spec spec = {"weft._runtime.Dispatcher", sizeof(DispatcherObject), 0,

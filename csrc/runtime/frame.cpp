@@ -23,13 +23,23 @@ struct ScalarType {
 
 #define WEFT_SCALAR(Name, NAME) {&Py##Name##ArrType_Type, NPY_##NAME, offsetof(Py##Name##ScalarObject, obval)}
 const ScalarType* find_scalar_type(PyTypeObject* type) {
-  static const ScalarType table[] = {
-      WEFT_SCALAR(Double, DOUBLE), WEFT_SCALAR(Float, FLOAT),         WEFT_SCALAR(Long, LONG),
-      WEFT_SCALAR(Int, INT),       WEFT_SCALAR(Bool, BOOL),           WEFT_SCALAR(CDouble, CDOUBLE),
-      WEFT_SCALAR(CFloat, CFLOAT), WEFT_SCALAR(ULong, ULONG),         WEFT_SCALAR(UInt, UINT),
-      WEFT_SCALAR(Short, SHORT),   WEFT_SCALAR(UShort, USHORT),       WEFT_SCALAR(Byte, BYTE),
-      WEFT_SCALAR(UByte, UBYTE),   WEFT_SCALAR(LongLong, LONGLONG),   WEFT_SCALAR(ULongLong, ULONGLONG),
-      WEFT_SCALAR(Half, HALF),     WEFT_SCALAR(LongDouble, LONGDOUBLE)};
+  static const ScalarType table[] = {WEFT_SCALAR(Double, DOUBLE),
+                                     WEFT_SCALAR(Float, FLOAT),
+                                     WEFT_SCALAR(Long, LONG),
+                                     WEFT_SCALAR(Int, INT),
+                                     WEFT_SCALAR(Bool, BOOL),
+                                     WEFT_SCALAR(CDouble, CDOUBLE),
+                                     WEFT_SCALAR(CFloat, CFLOAT),
+                                     WEFT_SCALAR(ULong, ULONG),
+                                     WEFT_SCALAR(UInt, UINT),
+                                     WEFT_SCALAR(Short, SHORT),
+                                     WEFT_SCALAR(UShort, USHORT),
+                                     WEFT_SCALAR(Byte, BYTE),
+                                     WEFT_SCALAR(UByte, UBYTE),
+                                     WEFT_SCALAR(LongLong, LONGLONG),
+                                     WEFT_SCALAR(ULongLong, ULONGLONG),
+                                     WEFT_SCALAR(Half, HALF),
+                                     WEFT_SCALAR(LongDouble, LONGDOUBLE)};
   for (const ScalarType& entry : table) {
     if (entry.type == type) return &entry;
   }
@@ -99,7 +109,8 @@ bool Frame::add_call(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   for (int index = 0; index < named; ++index) {
     int place = index;
     order.push(index);
-    while (place > 0 && PyUnicode_Compare(PyTuple_GET_ITEM(names, order[place - 1]), PyTuple_GET_ITEM(names, index)) > 0) {
+    while (place > 0 &&
+           PyUnicode_Compare(PyTuple_GET_ITEM(names, order[place - 1]), PyTuple_GET_ITEM(names, index)) > 0) {
       order[place] = order[place - 1];
       --place;
     }
@@ -345,7 +356,8 @@ bool Frame::add_np_scalar(PyObject* object, const Flattener::Known& known) {
 
 bool Frame::push_custom(PyObject* object, PyObject* parts) {
   if (!PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) != 2 || !PyTuple_Check(PyTuple_GET_ITEM(parts, 0))) {
-    PyErr_Format(PyExc_TypeError, "the flattener of %s must return (children, auxiliary data), with a tuple of children",
+    PyErr_Format(PyExc_TypeError,
+                 "the flattener of %s must return (children, auxiliary data), with a tuple of children",
                  Py_TYPE(object)->tp_name);
     return false;
   }
@@ -384,10 +396,11 @@ bool Frame::add_other(PyObject* object) {
       }
       return push_custom(object, parts.get());
     case Flattener::Role::refused:
-      PyErr_Format(PyExc_TypeError,
-                   "an argument of type %R is not a valid weft type: it is a subclass of numpy.ndarray with a meaning of "
-                   "its own; pass numpy.asarray(...) of it",
-                   Py_TYPE(object));
+      PyErr_Format(
+          PyExc_TypeError,
+          "an argument of type %R is not a valid weft type: it is a subclass of numpy.ndarray with a meaning of "
+          "its own; pass numpy.asarray(...) of it",
+          Py_TYPE(object));
       return false;
     case Flattener::Role::fixed:
       add_static(object);

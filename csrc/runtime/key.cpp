@@ -11,8 +11,7 @@ PyTypeObject* key_type = nullptr;
 namespace {
 
 struct KeyObject {
-  PyObject_HEAD
-  Key key;
+  PyObject_HEAD Key key;
   std::uint64_t hash;
 };
 

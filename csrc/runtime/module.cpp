@@ -20,8 +20,7 @@ namespace py = pybind11;
 namespace {
 
 void set_array_class(const py::object& type) {
-  if (!PyType_Check(type.ptr()) ||
-      !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), weft::array_base)) {
+  if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), weft::array_base)) {
     throw py::type_error("set_array_class wants a subclass of ArrayBase");
   }
   auto* cls = reinterpret_cast<PyTypeObject*>(type.ptr());

@@ -288,8 +288,9 @@ PyGetSetDef properties[] = {{"owner", get_owner, nullptr, "The object given as o
                             {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>("Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
-                                  "heavy)\n--\n\nOne compiled entry, when it applies, and how its results are returned.")},
+    {Py_tp_doc,
+     const_cast<char*>("Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
+                       "heavy)\n--\n\nOne compiled entry, when it applies, and how its results are returned.")},
     {Py_tp_new, reinterpret_cast<void*>(plan_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(plan_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(plan_traverse)},

@@ -14,10 +14,10 @@ class Views {
   bool add(int index, const WeftView& view) {
     static_assert(sizeof(npy_intp) == sizeof(weft_i64));
     PyArray_Descr* descr = PyArray_DescrFromType(view.dtype);
-    PyObject* array = descr ? PyArray_NewFromDescr(&PyArray_Type, descr, view.rank,
-                                                   reinterpret_cast<const npy_intp*>(view.dims), nullptr, view.data,
-                                                   NPY_ARRAY_CARRAY, nullptr)
-                            : nullptr;
+    PyObject* array =
+        descr ? PyArray_NewFromDescr(&PyArray_Type, descr, view.rank, reinterpret_cast<const npy_intp*>(view.dims),
+                                     nullptr, view.data, NPY_ARRAY_CARRAY, nullptr)
+              : nullptr;
     if (!array) return false;
     PyTuple_SET_ITEM(tuple.get(), index, array);
     return true;

@@ -60,9 +60,10 @@ class Reader {
         Ref fields(PyObject_GetAttrString(type, "_fields"));
         PyErr_Clear();
         Ref made = children(count, [&](std::size_t index) {
-          PyObject* name = fields && PyTuple_Check(fields.get()) && index < static_cast<std::size_t>(Py_SIZE(fields.get()))
-                               ? PyTuple_GET_ITEM(fields.get(), static_cast<Py_ssize_t>(index))
-                               : nullptr;
+          PyObject* name =
+              fields && PyTuple_Check(fields.get()) && index < static_cast<std::size_t>(Py_SIZE(fields.get()))
+                  ? PyTuple_GET_ITEM(fields.get(), static_cast<Py_ssize_t>(index))
+                  : nullptr;
           const char* text = name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : nullptr;
           return text ? path + "." + text : item(index);
         });
@@ -173,9 +174,12 @@ PyObject* make_leaf(const Leaf& leaf, const std::string& path) {
   if (!dtype || !shape) return nullptr;
   for (int axis = 0; axis < leaf.rank; ++axis) PyTuple_SET_ITEM(shape.get(), axis, PyLong_FromSsize_t(leaf.dims[axis]));
   Ref alias(leaf.alias < 0 ? Py_NewRef(Py_None) : PyLong_FromLong(leaf.alias));
-  PyObject* fields[] = {PyUnicode_InternFromString(flavour), dtype.release(),
-                        shape.release(),                     Py_NewRef(leaf.object),
-                        alias.release(),                     PyUnicode_FromStringAndSize(path.data(), static_cast<Py_ssize_t>(path.size()))};
+  PyObject* fields[] = {PyUnicode_InternFromString(flavour),
+                        dtype.release(),
+                        shape.release(),
+                        Py_NewRef(leaf.object),
+                        alias.release(),
+                        PyUnicode_FromStringAndSize(path.data(), static_cast<Py_ssize_t>(path.size()))};
   PyObject* made = PyStructSequence_New(leaf_type);
   for (int index = 0; index < 6; ++index) {
     if (made) {
@@ -187,13 +191,14 @@ PyObject* make_leaf(const Leaf& leaf, const std::string& path) {
   return made;
 }
 
-PyStructSequence_Field leaf_fields[] = {{"flavour", "'py', 'np' or 'weft'"},
-                                        {"dtype", "'f', 'i', 'b', 'c', 'I' (an int beyond int64) for 'py', else a numpy.dtype"},
-                                        {"shape", "sizes of the axes"},
-                                        {"value", "the argument itself"},
-                                        {"alias", "the earlier leaf that is the same ndarray, or None"},
-                                        {"path", "where it stands in the call"},
-                                        {nullptr, nullptr}};
+PyStructSequence_Field leaf_fields[] = {
+    {"flavour", "'py', 'np' or 'weft'"},
+    {"dtype", "'f', 'i', 'b', 'c', 'I' (an int beyond int64) for 'py', else a numpy.dtype"},
+    {"shape", "sizes of the axes"},
+    {"value", "the argument itself"},
+    {"alias", "the earlier leaf that is the same ndarray, or None"},
+    {"path", "where it stands in the call"},
+    {nullptr, nullptr}};
 PyStructSequence_Desc leaf_description = {"weft._runtime.Leaf", "One leaf of a call's arguments.", leaf_fields, 6};
 
 PyStructSequence_Field signature_fields[] = {{"key", "what Dispatcher.add takes"},
@@ -225,10 +230,11 @@ void refuse_static(const Frame& frame, std::size_t fixed) {
   std::string path = path_of_static(frame, fixed);
   Ref cause(PyObject_Repr(object));
   PyErr_Clear();
-  PyErr_Format(PyExc_TypeError,
-               "Non-hashable static arguments are used in a jit function: %s has type %R, value %.200S. An argument that "
-               "is not an array, a number or a container of them is static, and must be hashable",
-               path.c_str(), Py_TYPE(object), cause ? cause.get() : Py_None);
+  PyErr_Format(
+      PyExc_TypeError,
+      "Non-hashable static arguments are used in a jit function: %s has type %R, value %.200S. An argument that "
+      "is not an array, a number or a container of them is static, and must be hashable",
+      path.c_str(), Py_TYPE(object), cause ? cause.get() : Py_None);
 }
 
 PyObject* make_signature(const Frame& frame, const Frame::Mark& arguments) {

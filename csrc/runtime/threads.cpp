@@ -51,9 +51,7 @@ struct Job {
     inside_body = false;
   }
 
-  weft_i64 bound(weft_i64 chunk) const {
-    return n / chunks * chunk + std::min(chunk, n % chunks);
-  }
+  weft_i64 bound(weft_i64 chunk) const { return n / chunks * chunk + std::min(chunk, n % chunks); }
 };
 
 class Team {

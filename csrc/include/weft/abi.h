@@ -36,8 +36,8 @@ struct WeftContext {
   // Runs body over [0, n) in chunks of at least `grain`, on the pool's threads; nested calls run inline.
   void (*parallel)(WeftContext*, weft_i64 n, weft_i64 grain, WeftBody body, void* env);
   // c[m,n] (+)= op(a) @ op(b), row-major; dtype is NumPy's number for float32/64, complex64/128.
-  void (*gemm)(WeftContext*, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k,
-               const void* a, weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, int accumulate);
+  void (*gemm)(WeftContext*, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a,
+               weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, int accumulate);
 };
 
 enum { WEFT_OK = 0, WEFT_ERROR = 1, WEFT_NO_MEMORY = 2 };

@@ -10,15 +10,14 @@
 namespace weft {
 
 struct ArrayObject {
-  PyObject_HEAD
-  void* data;
-  Block* block;         // one of the two holds `data`
+  PyObject_HEAD void* data;
+  Block* block;  // one of the two holds `data`
   PyObject* owner;
   PyArray_Descr* descr;
   PyObject* weak_references;
-  int dtype;            // canonical type number
+  int dtype;  // canonical type number
   int rank;
-  npy_intp* dims;       // `inline_dims`, or an allocation for high ranks
+  npy_intp* dims;  // `inline_dims`, or an allocation for high ranks
   npy_intp inline_dims[4];
 };
 

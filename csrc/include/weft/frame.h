@@ -16,11 +16,27 @@ namespace weft {
 
 enum class Tag : std::uint8_t {
   // leaves
-  py_float = 1, py_int, py_bool, py_complex, py_big_int, np_scalar, np_array, weft_array,
+  py_float = 1,
+  py_int,
+  py_bool,
+  py_complex,
+  py_big_int,
+  np_scalar,
+  np_array,
+  weft_array,
   // structure; the word's payload is the number of children
-  arguments, keywords, tuple, list, dict, named_tuple, custom, none, fixed,
+  arguments,
+  keywords,
+  tuple,
+  list,
+  dict,
+  named_tuple,
+  custom,
+  none,
+  fixed,
   // follow an array's word: more size classes; the earlier leaf that is the same object
-  more_sizes, alias
+  more_sizes,
+  alias
 };
 
 using Word = std::uint64_t;
@@ -46,7 +62,7 @@ struct Leaf {
   const npy_intp* dims;
   int dtype;
   int rank;
-  int alias;   // an earlier leaf that is the same ndarray, or -1
+  int alias;  // an earlier leaf that is the same ndarray, or -1
   Tag tag;
   bool plain;  // row-major, aligned, native: a kernel can use the memory as it is
   alignas(16) unsigned char value[16];

@@ -79,8 +79,7 @@ struct Plan {
 };
 
 struct PlanObject {
-  PyObject_HEAD
-  Plan plan;
+  PyObject_HEAD Plan plan;
 };
 
 extern PyTypeObject* plan_type;  // weft._runtime.Plan

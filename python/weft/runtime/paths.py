@@ -48,22 +48,18 @@ def binding_object() -> Path:
 def link_libraries() -> tuple[str, ...]:
     """The shared libraries an artifact is linked with, as files.
 
-    These are the very files that this process loads, so no search path and no compiler driver is involved.
-    Extension modules are loaded with ``RTLD_LOCAL``: an artifact must name libstdc++ itself, and naming libm binds
-    its functions' newest versions.
+    Extension modules are loaded with ``RTLD_LOCAL``, so an artifact must name libstdc++ itself: an empty library of
+    that name does it, which links in no time. libm is the very file that this process loads; linking it binds its
+    functions' newest versions.
     """
-    wanted = (
-        ("libstdc++.so.6", "__cxa_throw"),
-        ("libm.so.6", "exp"),
-        ("libmvec.so.1", "_ZGVbN2v_exp"),
-        ("libgcc_s.so.1", "_Unwind_Resume"),
-        ("libc.so.6", "malloc"),
-    )
+    wanted = (("libm.so.6", "exp"), ("libmvec.so.1", "_ZGVbN2v_exp"))
     files = (_runtime.library_file(name, symbol) for name, symbol in wanted)
-    return tuple(dict.fromkeys(file for file in files if file))
+    return (str(_INSTALLED / "_lib" / "libweft_needed.so"), *dict.fromkeys(file for file in files if file))
 
 
-def link_command(objects: list[str | os.PathLike[str]], output: str | os.PathLike[str], linker: str = "ld") -> list[str]:
+def link_command(
+    objects: list[str | os.PathLike[str]], output: str | os.PathLike[str], linker: str = "ld"
+) -> list[str]:
     """The command that links an artifact's objects and the binding object into an extension module.
 
     Parameters
@@ -75,6 +71,7 @@ def link_command(objects: list[str | os.PathLike[str]], output: str | os.PathLik
     linker
         A GNU-compatible linker, such as ``ld``, ``ld.gold`` or ``ld.lld``.
     """
+    needed, *others = link_libraries()
     return [
         linker,
         "-shared",
@@ -88,6 +85,7 @@ def link_command(objects: list[str | os.PathLike[str]], output: str | os.PathLik
         os.fspath(output),
         *map(os.fspath, objects),
         os.fspath(binding_object()),
+        needed,
         "--as-needed",
-        *link_libraries(),
+        *others,
     ]

@@ -1,0 +1,1 @@
+// Empty on purpose: see weft_needed in CMakeLists.txt.
