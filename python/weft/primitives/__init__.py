@@ -1,0 +1,5 @@
+"""The primitives, one file per family. Importing this package declares them all."""
+
+from weft.primitives import (  # noqa: F401
+    effects, elementwise, indexing, linalg, reduction, scan, shape, sorting,
+)  # fmt: skip

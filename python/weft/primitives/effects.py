@@ -1,0 +1,72 @@
+"""Effects, and the identity that stops derivatives."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any
+
+import numpy as np
+
+from weft.ir.primitive import Elementwise, Host, Primitive, register
+from weft.ir.types import ArrayType
+from weft.primitives.declare import ANY, elementwise_batch, format_cpp
+from weft.primitives.samples import dtypes, values
+
+_NATIVE = (np.float64, np.int64, np.bool_, np.complex128)
+
+
+def shown(value: Any) -> Any:
+    """A value as the Python program would print it: NumPy's default scalars as Python's."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
+    return value.item() if isinstance(value, _NATIVE) else value
+
+
+def exception(name: str) -> type[BaseException]:
+    """The exception class of this name."""
+    found = getattr(builtins, name, None) or getattr(np.linalg, name, None)
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        raise TypeError(f"{name!r} is not an exception")
+    return found
+
+
+def _check_type(pred: ArrayType, *payload: ArrayType, exc: str, message: str) -> tuple[ArrayType, ...]:
+    if pred.dtype.kind != "b" or pred.shape:
+        raise TypeError(f"check: the predicate is {pred}, not bool")
+    exception(exc)
+    return ()
+
+
+def _check(pred: Any, *payload: Any, exc: str, message: str) -> tuple[()]:
+    if not pred:
+        raise exception(exc)(message.format(*map(shown, payload)))
+    return ()
+
+
+check = register(
+    Primitive(
+        "check", _check_type, _check, Host(), effect="raise",
+        samples=lambda: [((np.True_, np.int64(3), np.ones(2)), {"exc": "ValueError", "message": "bad {0} {1}"})],
+    )
+)  # fmt: skip
+
+
+def _print(*args: Any, text: str) -> tuple[()]:
+    print(text.format(*map(shown, args)))
+    return ()
+
+
+print_ = register(
+    Primitive(
+        "print", lambda *types, text: (), _print, Host(), effect="io",
+        samples=lambda: [((np.float64(1.5), np.arange(3)), {"text": "x = {0}, {1}"})],
+    )
+)  # fmt: skip
+
+stop_gradient = register(
+    Primitive(
+        "stop_gradient", lambda x: (x,), lambda x: x, Elementwise(format_cpp("{0}")), batch=elementwise_batch,
+        inline_cheap=True, python=lambda args, attrs: args[0],
+        samples=lambda: [((values(d, s),), {}) for d in dtypes(ANY) for s in ((2, 3), ())],
+    )
+)  # fmt: skip
