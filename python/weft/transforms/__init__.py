@@ -1,0 +1,1 @@
+"""Transformations from IR to IR: derivatives, batching, simplification."""
