@@ -1,0 +1,72 @@
+"""What an artifact depends on besides its text: the processor, weft itself, the settings in the environment."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ABI_VERSION = 1  # as WEFT_ABI_VERSION in csrc/include/weft/abi.h
+
+
+def digest(*parts: str | bytes) -> str:
+    """The hash (32 hexadecimal digits) of some parts; where one part ends and the next begins counts."""
+    h = hashlib.sha256()
+    for p in parts:
+        data = p.encode() if isinstance(p, str) else p
+        h.update(len(data).to_bytes(8, "little"))
+        h.update(data)
+    return h.hexdigest()[:32]
+
+
+@functools.cache
+def cpu_identity() -> str:
+    """A hash of the processor's model and features: code for the native processor runs only where it is equal."""
+    text = platform.machine()
+    try:
+        with open("/proc/cpuinfo") as f:
+            for line in f:  # the first processor only: its block ends with an empty line
+                if not line.strip():
+                    break
+                if line.split(":")[0].strip() in {"vendor_id", "cpu family", "model", "flags", "Features", "CPU part"}:
+                    text += line
+    except OSError:
+        text += platform.processor()
+    return digest(text)
+
+
+@functools.cache
+def weft_stamp() -> str:
+    """A hash that changes when weft's own files do, so that a new weft never reads an old one's records."""
+    parts = [str(ABI_VERSION), sys.version]
+    root = Path(__file__).resolve().parents[1]
+    for path, stat in _files(root):
+        if path.endswith((".py", ".j2", ".h", ".o", ".so")):
+            parts.append(f"{path[len(str(root)) :]} {stat.st_size} {stat.st_mtime_ns}")
+    return digest(*parts)
+
+
+def _files(root: Path) -> Iterator[tuple[str, os.stat_result]]:
+    pending = [str(root)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for e in sorted(entries, key=lambda e: e.name):
+                if e.is_dir():
+                    if e.name != "__pycache__":
+                        pending.append(e.path)
+                else:
+                    yield e.path, e.stat()
+
+
+def content_digest(*paths: Path) -> str:
+    """A hash of the contents of files, and of the files below directories."""
+    parts: list[str | bytes] = []
+    for path in paths:
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                parts += [file.name, file.read_bytes()]
+    return digest(*parts)
