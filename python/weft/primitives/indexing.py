@@ -188,13 +188,14 @@ def _store_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Se
     ct, none = cts[0], [None] * len(operands)
     if ct is None:
         return [None, None, *none]
-    ct_a = store(ct, like(0, a), *operands, **_known(op)) if wanted[0] else None
     ct_v = None
     if wanted[1]:
         ct_v = index(ct, *operands, **_known(op))
         if Gather() in op.attrs["spec"]:
             ct_v = prim("select")(_winners(op, ct_v.type.shape), ct_v, like(0, ct_v))
         ct_v = sum_to(ct_v, v.type)
+    # last, when nothing reads the old cotangent any more: the store can then happen in place
+    ct_a = store(ct, like(0, a), *operands, **_known(op)) if wanted[0] else None
     return [ct_a, ct_v, *none]
 
 
