@@ -24,7 +24,7 @@ void set_array_class(const py::object& type) {
     throw py::type_error("set_array_class wants a subclass of ArrayBase");
   }
   auto* cls = reinterpret_cast<PyTypeObject*>(type.ptr());
-  if (cls->tp_basicsize != weft::array_base->tp_basicsize) {
+  if (cls->tp_basicsize != weft::array_base->tp_basicsize || cls->tp_dictoffset != 0) {
     throw py::type_error("an array class has no instance dictionary: set __slots__ = ()");
   }
   weft::array_class = reinterpret_cast<PyTypeObject*>(py::object(type).release().ptr());

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from weft import _runtime
@@ -58,7 +59,10 @@ def link_libraries() -> tuple[str, ...]:
 
 
 def link_command(
-    objects: list[str | os.PathLike[str]], output: str | os.PathLike[str], linker: str = "ld"
+    objects: Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    linker: str = "ld",
+    debug: bool = False,
 ) -> list[str]:
     """The command that links an artifact's objects and the binding object into an extension module.
 
@@ -70,6 +74,8 @@ def link_command(
         The extension module to write, ``<hash>.so``.
     linker
         A GNU-compatible linker, such as ``ld``, ``ld.gold`` or ``ld.lld``.
+    debug
+        Whether to keep debugging symbols.
     """
     needed, *others = link_libraries()
     return [
@@ -80,11 +86,11 @@ def link_command(
         "--hash-style=gnu",
         "-zrelro",
         "-znoexecstack",
-        "-s",
+        *([] if debug else ["-s"]),
         "-o",
         os.fspath(output),
-        *map(os.fspath, objects),
-        os.fspath(binding_object()),
+        *(os.fspath(name) for name in objects),
+        str(binding_object()),
         needed,
         "--as-needed",
         *others,
