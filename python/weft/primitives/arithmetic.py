@@ -38,8 +38,15 @@ div = elementwise(
     "div", INEXACT, arity=2, numpy=np.divide, cpp="{0} / {1}", cost=4, python="{0} / {1}",
     partials=lambda x, y, z: [lambda t: div(t, y), lambda t: neg(div(mul(t, z), y))],
 )  # fmt: skip
+
+
+def _reciprocal_cpp(operands: Sequence[str], dtypes: Sequence[DType], out: DType) -> str:
+    text = "reciprocal({0})" if is_complex(out) else "({T})1 / {0}"
+    return format_cpp(text)(operands, dtypes, out)
+
+
 reciprocal = elementwise(
-    "reciprocal", INEXACT, numpy=np.reciprocal, cpp="({T})1 / {0}", cost=4, python="1 / {0}", domain=(0.5, 3),
+    "reciprocal", INEXACT, numpy=np.reciprocal, cpp=_reciprocal_cpp, needs=SCALAR, cost=4, python="1 / {0}", domain=(0.5, 3),
     partials=lambda x, y: [lambda t: neg(mul(t, mul(y, y)))],
 )  # fmt: skip
 neg = elementwise(

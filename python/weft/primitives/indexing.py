@@ -233,7 +233,8 @@ def _accum_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Se
     ct, none = cts[0], [None] * len(operands)
     if ct is None:
         return [None, None, *none]
-    return [ct, sum_to(index(ct, *operands, **_known(op)), v.type) if wanted[1] else None, *none]
+    ct_v = sum_to(index(ct, *operands, **_known(op)), v.type) if wanted[1] else None
+    return [ct if wanted[0] else None, ct_v, *none]
 
 
 # -- batching --------------------------------------------------------------------------------------------------------

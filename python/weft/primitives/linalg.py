@@ -53,10 +53,10 @@ def _dot(a: Any, b: Any, *, contract: Pair, batch: Pair) -> Any:
     lanes, rows, columns = sizes(a, batch[0]), sizes(a, fa), sizes(b, fb)
     depth = int(np.prod(sizes(a, contract[0]), dtype=np.int64))
     count = [int(np.prod(s, dtype=np.int64)) for s in (lanes, rows, columns)]
-    left = a.transpose(*batch[0], *fa, *contract[0]).reshape(count[0], count[1], depth)
-    right = b.transpose(*batch[1], *contract[1], *fb).reshape(count[0], depth, count[2])
+    left = a.transpose((*batch[0], *fa, *contract[0])).reshape(count[0], count[1], depth)
+    right = b.transpose((*batch[1], *contract[1], *fb)).reshape(count[0], depth, count[2])
     with np.errstate(all="ignore"):
-        return np.matmul(left, right).reshape(*lanes, *rows, *columns)[()]
+        return np.matmul(left, right).reshape((*lanes, *rows, *columns))[()]
 
 
 def _dot_jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
