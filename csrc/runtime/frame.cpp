@@ -19,9 +19,11 @@ struct ScalarType {
   PyTypeObject* type;
   int dtype;
   int offset;
+  std::size_t bytes;
 };
 
-#define WEFT_SCALAR(Name, NAME) {&Py##Name##ArrType_Type, NPY_##NAME, offsetof(Py##Name##ScalarObject, obval)}
+#define WEFT_SCALAR(Name, NAME) \
+  {&Py##Name##ArrType_Type, NPY_##NAME, offsetof(Py##Name##ScalarObject, obval), sizeof(Py##Name##ScalarObject::obval)}
 const ScalarType* find_scalar_type(PyTypeObject* type) {
   static const ScalarType table[] = {WEFT_SCALAR(Double, DOUBLE),
                                      WEFT_SCALAR(Float, FLOAT),
@@ -80,6 +82,10 @@ void Frame::rewind(const Mark& mark) {
   std::size_t kept = arrays_.size();
   while (kept > 0 && arrays_[kept - 1] >= static_cast<int>(mark.leaves)) --kept;
   arrays_.truncate(kept);
+  if (indexed_ > kept) {  // rebuilt when needed
+    indexed_ = 0;
+    index_of_.clear();
+  }
 }
 
 const npy_intp* Frame::table() {
@@ -235,11 +241,21 @@ void Frame::push_sizes(Tag tag, const Leaf& leaf) {
   }
 }
 
+// The first leaf that is this ndarray, or -1. Calls with many arrays (parameters of a network) get a hash table.
 int Frame::find_alias(PyObject* object) {
-  for (int index : arrays_) {
-    if (leaves[static_cast<std::size_t>(index)].object == object) return index;
+  constexpr std::size_t kFew = 32;
+  if (arrays_.size() < kFew) {
+    for (int index : arrays_) {
+      if (leaves[static_cast<std::size_t>(index)].object == object) return index;
+    }
+    return -1;
   }
-  return -1;
+  for (; indexed_ < arrays_.size(); ++indexed_) {
+    int index = arrays_[indexed_];
+    index_of_.emplace(leaves[static_cast<std::size_t>(index)].object, index);
+  }
+  auto found = index_of_.find(object);
+  return found == index_of_.end() ? -1 : found->second;
 }
 
 bool Frame::add_array(PyArrayObject* array) {
@@ -302,12 +318,13 @@ const Flattener::Known* Frame::classify(PyObject* object, Ref* parts) {
   auto found = flattener_.types.find(type);
   if (found != flattener_.types.end()) return &found->second;
   using Role = Flattener::Role;
-  Flattener::Known known{Ref::borrow(reinterpret_cast<PyObject*>(type)), Role::fixed, 0, -1};
+  Flattener::Known known{Ref::borrow(reinterpret_cast<PyObject*>(type)), Role::fixed, 0, -1, 0};
   if (PyArray_IsScalar(object, Generic)) {
     if (const ScalarType* scalar = find_scalar_type(type)) {
       known.role = Role::np_scalar;
       known.dtype = canonical_dtype(scalar->dtype);
       known.offset = scalar->offset;
+      known.bytes = scalar->bytes;
     } else {
       PyArray_Descr* descr = PyArray_DescrFromScalar(object);
       if (!descr) return nullptr;
@@ -339,7 +356,8 @@ bool Frame::add_np_scalar(PyObject* object, const Flattener::Known& known) {
   Leaf& leaf = push_leaf(object, Tag::np_scalar, known.dtype, 0);
   words.push(word(Tag::np_scalar, static_cast<Word>(known.dtype & 0xffff)));
   if (known.offset >= 0) {
-    leaf.data = reinterpret_cast<char*>(object) + known.offset;
+    // Copied: a host call may write to its views, and NumPy's scalars are immutable.
+    std::memcpy(leaf.value, reinterpret_cast<char*>(object) + known.offset, known.bytes);
     return true;
   }
   Ref array(PyArray_FromScalar(object, nullptr));

@@ -10,6 +10,13 @@
 namespace weft {
 namespace {
 
+// Under the address sanitizer nothing is kept, so that it sees every use after free.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kKeeps = false;
+#else
+constexpr bool kKeeps = true;
+#endif
+
 constexpr int kClasses = 160;
 constexpr std::size_t kLocalBytes = 64 * 1024;
 constexpr int kLocalClasses = 36;  // size_class(kLocalBytes) + 1
@@ -87,11 +94,8 @@ __attribute__((noinline)) Local* open_local() {
 }
 
 inline Local* local() {
-#if defined(__SANITIZE_ADDRESS__)
-  return nullptr;  // nothing is kept, so that the sanitizer sees every use after free
-#else
+  if (!kKeeps) return nullptr;
   return __builtin_expect(local_lists != nullptr, 1) ? local_lists : open_local();
-#endif
 }
 
 Block* from_system(int index) {
@@ -128,9 +132,8 @@ Block* take_shared(int index) noexcept {
 }
 
 void put_shared(Block* block) noexcept {
-#if !defined(__SANITIZE_ADDRESS__)
   Shared& pool = shared();
-  {
+  if (kKeeps) {
     std::lock_guard<std::mutex> lock(pool.mutex);
     if (pool.kept + block->capacity <= pool.limit) {
       block->next = pool.free[block->size_class];
@@ -139,7 +142,6 @@ void put_shared(Block* block) noexcept {
       return;
     }
   }
-#endif
   std::free(block);
 }
 

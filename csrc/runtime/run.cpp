@@ -80,7 +80,7 @@ const WeftContext kNoContext = {};
 
 }  // namespace
 
-Run::Run(Plan& plan) : WeftContext(kNoContext), plan_(plan), owner_(PyThreadState_Get()) {
+Run::Run(Plan& plan) : WeftContext(kNoContext), plan_(plan) {
   alloc = alloc_entry;
   release = release_entry;
   result = result_entry;

@@ -470,6 +470,25 @@ def test_many_leaves(jitted):
     assert f.hits == 1
 
 
+def test_aliases_among_many_arrays():
+    f = plain()
+    arrays = [np.full(2, float(i)) for i in range(100)]
+    leaves = f.signature((arrays, arrays[70], arrays[3], np.ones(2))).leaves
+    assert [leaf.alias for leaf in leaves[100:]] == [70, 3, None]
+    assert all(leaf.alias is None for leaf in leaves[:100])
+
+
+def test_numpy_scalars_stay_immutable(jitted):
+    def write(view):
+        view[()] = 5
+
+    f = jitted("WeftView v = {in[0], 12, 0, 0}; return ctx->host(ctx, 0, 1, &v);", host=[write])
+    x = np.float64(1)
+    f(x)
+    f(x)
+    assert x == 1
+
+
 def test_high_ranks(kernels):
     f = plain()
     a, b = np.ones((2,) * 20), np.ones((2,) * 19 + (1,))

@@ -83,6 +83,7 @@ class Flattener {
     Role role;
     int dtype;
     int offset;  // of a NumPy scalar's value, or -1
+    std::size_t bytes;
   };
   std::unordered_map<PyTypeObject*, Known> types;
 
@@ -147,7 +148,9 @@ class Frame {
   void release(std::size_t from_static, std::size_t from_leaf);
 
   Flattener& flattener_;
-  Small<int, 16> arrays_;  // indices of ndarray leaves
+  Small<int, 16> arrays_;                        // indices of ndarray leaves, each array once
+  std::unordered_map<PyObject*, int> index_of_;  // of the first `indexed_` of them
+  std::size_t indexed_ = 0;
   Small<npy_intp, 64> table_;
 };
 

@@ -55,7 +55,6 @@ class Run : public WeftContext {
   Small<Scalar, 8> scalars_;
   Small<npy_intp, 16> dims_;
   PyThreadState* saved_ = nullptr;  // the owner's, while the GIL is released
-  PyThreadState* owner_;
   bool failed_ = false;
   PyObject *error_type_ = nullptr, *error_value_ = nullptr, *error_trace_ = nullptr;
 };
