@@ -19,7 +19,7 @@ _SOURCE = _PACKAGE.parent.parent
 
 
 def _is_source_tree() -> bool:
-    return (_SOURCE / "csrc" / "include" / "weft" / "abi.h").is_file() and (_SOURCE / "templates").is_dir()
+    return (_SOURCE / "csrc" / "include" / "weft" / "abi.h").is_file()
 
 
 @functools.cache
