@@ -24,7 +24,8 @@ typedef _Float16 f16;
 // -- C's math library, with its vector variants ---------------------------------------------------------------------
 
 // glibc shows its SIMD variants only under -ffast-math; declaring them gives them to the vectoriser at plain -O3, with
-// NaN and infinities intact (up to 4 ulp). Level 1: glibc 2.22; level 2: glibc 2.35, told by a header that came with it.
+// NaN and infinities intact (up to 4 ulp). Level 1: glibc 2.22; level 2: glibc 2.35, told by a header that came with
+// it.
 #ifndef WEFT_VECTOR_MATH
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && __has_include(<bits/libm-simd-decl-stubs.h>)
 #if __has_include(<sys/rseq.h>)

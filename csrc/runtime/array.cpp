@@ -13,9 +13,7 @@ namespace {
 
 PyObject* memory_handler = nullptr;
 
-ArrayObject* as_array(PyObject* object) {
-  return reinterpret_cast<ArrayObject*>(object);
-}
+ArrayObject* as_array(PyObject* object) { return reinterpret_cast<ArrayObject*>(object); }
 
 // NumPy frees and resizes the results it owns through these.
 void* handler_malloc(void*, std::size_t bytes) {
@@ -156,9 +154,7 @@ PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   return PyArray_CastToType(source, wanted, 0);
 }
 
-PyObject* array_view(PyObject* self, PyObject*) {
-  return numpy_view(as_array(self), false);
-}
+PyObject* array_view(PyObject* self, PyObject*) { return numpy_view(as_array(self), false); }
 
 PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   // Consumers older than DLPack 1.0 know no read-only flag: they are trusted with a writable view, as JAX does.
@@ -196,21 +192,15 @@ PyObject* get_dtype(PyObject* self, void*) {
   return descr;
 }
 
-PyObject* get_ndim(PyObject* self, void*) {
-  return PyLong_FromLong(as_array(self)->rank);
-}
+PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(as_array(self)->rank); }
 
-PyObject* get_size(PyObject* self, void*) {
-  return PyLong_FromSsize_t(element_count(as_array(self)));
-}
+PyObject* get_size(PyObject* self, void*) { return PyLong_FromSsize_t(element_count(as_array(self))); }
 
 PyObject* get_nbytes(PyObject* self, void*) {
   return PyLong_FromSsize_t(element_count(as_array(self)) * PyDataType_ELSIZE(as_array(self)->descr));
 }
 
-PyObject* get_itemsize(PyObject* self, void*) {
-  return PyLong_FromSsize_t(PyDataType_ELSIZE(as_array(self)->descr));
-}
+PyObject* get_itemsize(PyObject* self, void*) { return PyLong_FromSsize_t(PyDataType_ELSIZE(as_array(self)->descr)); }
 
 int refuse_store(PyObject*, PyObject*, PyObject* value) {
   PyErr_SetString(PyExc_TypeError, value ? "a weft.Array is immutable: instead of `x[index] = value` write "

@@ -136,9 +136,7 @@ void multiply(const Product& p) {
   }
 }
 
-weft_i64 item_bytes(int dtype) {
-  return dtype == NPY_FLOAT ? 4 : dtype == NPY_CDOUBLE ? 16 : 8;
-}
+weft_i64 item_bytes(int dtype) { return dtype == NPY_FLOAT ? 4 : dtype == NPY_CDOUBLE ? 16 : 8; }
 
 void fill_zero(const Product& p) {
   for (weft_i64 i = 0; i < p.m; ++i) {
@@ -167,13 +165,9 @@ void columns(void* env, weft_i64 low, weft_i64 high) {
 
 }  // namespace
 
-void set_blas_path(const std::string& path) {
-  *library_path = path;
-}
+void set_blas_path(const std::string& path) { *library_path = path; }
 
-std::string blas_library() {
-  return library().path;
-}
+std::string blas_library() { return library().path; }
 
 void gemm_any(int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a, weft_i64 lda,
               const void* b, weft_i64 ldb, void* c, weft_i64 ldc, bool accumulate) {

@@ -5,9 +5,7 @@
 namespace weft {
 namespace {
 
-PyArrayObject* as_numpy(const Leaf& leaf) {
-  return reinterpret_cast<PyArrayObject*>(leaf.object);
-}
+PyArrayObject* as_numpy(const Leaf& leaf) { return reinterpret_cast<PyArrayObject*>(leaf.object); }
 
 // Row-major stand-ins for arrays that kernels cannot read as they are.
 class Copies {

@@ -68,9 +68,7 @@ struct DispatcherObject {
 
 PyTypeObject* dispatcher_type = nullptr;
 
-DispatcherObject* as_dispatcher(PyObject* object) {
-  return reinterpret_cast<DispatcherObject*>(object);
-}
+DispatcherObject* as_dispatcher(PyObject* object) { return reinterpret_cast<DispatcherObject*>(object); }
 
 // 1 with the entry, 0 without, -1 with a Python error.
 int find(State& state, const Frame& frame, Entry** found) {
@@ -348,17 +346,11 @@ PyObject* dispatcher_plans(PyObject* self, PyObject*) {
 }
 
 // By reference, as functions are pickled.
-PyObject* dispatcher_reduce(PyObject* self, PyObject*) {
-  return PyObject_GetAttrString(self, "__qualname__");
-}
+PyObject* dispatcher_reduce(PyObject* self, PyObject*) { return PyObject_GetAttrString(self, "__qualname__"); }
 
-PyObject* dispatcher_copy(PyObject* self, PyObject*) {
-  return Py_NewRef(self);
-}
+PyObject* dispatcher_copy(PyObject* self, PyObject*) { return Py_NewRef(self); }
 
-PyObject* get_hits(PyObject* self, void*) {
-  return PyLong_FromUnsignedLongLong(as_dispatcher(self)->state.hits);
-}
+PyObject* get_hits(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(as_dispatcher(self)->state.hits); }
 
 PyMethodDef methods[] = {
     {"signature", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(dispatcher_signature)),

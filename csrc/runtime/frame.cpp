@@ -7,13 +7,9 @@
 namespace weft {
 namespace {
 
-Word size_class(npy_intp size) {
-  return size < 2 ? static_cast<Word>(size) : 2;
-}
+Word size_class(npy_intp size) { return size < 2 ? static_cast<Word>(size) : 2; }
 
-bool is_numeric(int dtype) {
-  return dtype <= NPY_CLONGDOUBLE || dtype == NPY_HALF || dtype >= NPY_USERDEF;
-}
+bool is_numeric(int dtype) { return dtype <= NPY_CLONGDOUBLE || dtype == NPY_HALF || dtype >= NPY_USERDEF; }
 
 struct ScalarType {
   PyTypeObject* type;

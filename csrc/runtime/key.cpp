@@ -15,9 +15,7 @@ struct KeyObject {
   std::uint64_t hash;
 };
 
-KeyObject* as_key(PyObject* object) {
-  return reinterpret_cast<KeyObject*>(object);
-}
+KeyObject* as_key(PyObject* object) { return reinterpret_cast<KeyObject*>(object); }
 
 std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
   __uint128_t product = static_cast<__uint128_t>(hash ^ value ^ 0x9e3779b97f4a7c15ull) * 0xd6e8feb86659fd93ull;
@@ -151,13 +149,9 @@ PyObject* make_key(Key key, std::uint64_t hash) {
   return reinterpret_cast<PyObject*>(object);
 }
 
-const Key& key_of(PyObject* object) {
-  return as_key(object)->key;
-}
+const Key& key_of(PyObject* object) { return as_key(object)->key; }
 
-std::uint64_t key_hash_of(PyObject* object) {
-  return as_key(object)->hash;
-}
+std::uint64_t key_hash_of(PyObject* object) { return as_key(object)->hash; }
 
 int add_key_type(PyObject* module) {
   PyObject* type = PyType_FromSpec(&spec);

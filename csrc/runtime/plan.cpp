@@ -10,18 +10,12 @@ PyTypeObject* plan_type = nullptr;
 
 namespace {
 
-Plan& plan_of(PyObject* object) {
-  return reinterpret_cast<PlanObject*>(object)->plan;
-}
+Plan& plan_of(PyObject* object) { return reinterpret_cast<PlanObject*>(object)->plan; }
 
-Ref own(py::handle object) {
-  return Ref::borrow(object.ptr());
-}
+Ref own(py::handle object) { return Ref::borrow(object.ptr()); }
 
 // What a Python caller got wrong while describing a plan.
-[[noreturn]] void refuse(const std::string& message) {
-  throw py::value_error("Plan: " + message);
-}
+[[noreturn]] void refuse(const std::string& message) { throw py::value_error("Plan: " + message); }
 
 int dtype_number(py::handle object, npy_intp* item_bytes) {
   PyArray_Descr* descr = nullptr;
@@ -279,9 +273,7 @@ PyObject* get_owner(PyObject* self, void*) {
   return Py_NewRef(owner ? owner : Py_None);
 }
 
-PyObject* get_heavy(PyObject* self, void*) {
-  return PyBool_FromLong(plan_of(self).heavy);
-}
+PyObject* get_heavy(PyObject* self, void*) { return PyBool_FromLong(plan_of(self).heavy); }
 
 PyGetSetDef properties[] = {{"owner", get_owner, nullptr, "The object given as owner.", nullptr},
                             {"heavy", get_heavy, nullptr, "Whether the GIL is released around the entry.", nullptr},

@@ -146,9 +146,7 @@ void put_shared(Block* block) noexcept {
 }
 
 // Small blocks are handed about often, larger ones cost memory.
-int local_limit(int index) {
-  return index < 16 ? 64 : 8;
-}
+int local_limit(int index) { return index < 16 ? 64 : 8; }
 
 }  // namespace
 

@@ -190,9 +190,7 @@ void set_thread_count(int count) {
   if (Team* old = current_team.exchange(nullptr)) old->retire();
 }
 
-bool in_parallel() {
-  return inside_body;
-}
+bool in_parallel() { return inside_body; }
 
 void parallel_for(weft_i64 n, weft_i64 grain, WeftBody body, void* env) {
   if (n <= 0) return;

@@ -40,21 +40,11 @@ enum class Tag : std::uint8_t {
 };
 
 using Word = std::uint64_t;
-inline Word word(Tag tag, Word payload = 0) {
-  return static_cast<Word>(tag) | payload << 8;
-}
-inline Tag tag_of(Word value) {
-  return static_cast<Tag>(value & 0xff);
-}
-inline Word payload_of(Word value) {
-  return value >> 8;
-}
-inline bool is_leaf(Tag tag) {
-  return tag <= Tag::weft_array;
-}
-inline bool is_array_leaf(Tag tag) {
-  return tag == Tag::np_array || tag == Tag::weft_array;
-}
+inline Word word(Tag tag, Word payload = 0) { return static_cast<Word>(tag) | payload << 8; }
+inline Tag tag_of(Word value) { return static_cast<Tag>(value & 0xff); }
+inline Word payload_of(Word value) { return value >> 8; }
+inline bool is_leaf(Tag tag) { return tag <= Tag::weft_array; }
+inline bool is_array_leaf(Tag tag) { return tag == Tag::np_array || tag == Tag::weft_array; }
 
 struct Leaf {
   PyObject* object;  // owned by the frame

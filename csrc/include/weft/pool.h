@@ -36,9 +36,7 @@ Block* pool_take(std::size_t bytes) noexcept;
 // Puts back a block whose last reference is gone.
 void pool_put(Block* block) noexcept;
 
-inline void retain(Block* block) noexcept {
-  block->references.fetch_add(1, std::memory_order_relaxed);
-}
+inline void retain(Block* block) noexcept { block->references.fetch_add(1, std::memory_order_relaxed); }
 
 inline void drop(Block* block) noexcept {
   // Most blocks have one owner: a load is cheaper than a locked decrement.
