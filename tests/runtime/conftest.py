@@ -48,7 +48,7 @@ extern "C" __attribute__((visibility("default"))) void* PyInit_{name}() {{ retur
         cpp.write_text(text)
         compiler = os.environ.get("CXX", "g++")
         subprocess.run([compiler, "-std=c++17", "-O2", "-fPIC", *SANITIZE, "-c", str(cpp), "-o", str(obj)], check=True)
-        subprocess.run(paths.link_command([obj], out), check=True)
+        subprocess.run(paths.link_command([obj], out, debug=bool(SANITIZE)), check=True)
         loader = importlib.machinery.ExtensionFileLoader(name, str(out))
         spec = importlib.util.spec_from_file_location(name, out, loader=loader)
         assert spec is not None
