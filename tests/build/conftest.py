@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from weft.build import cache as caches
 from weft.build import toolchain as toolchains
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from weft.build import artifact, toolchain
 from weft.build import cache as caches
 from weft.build.toolchain import Toolchain

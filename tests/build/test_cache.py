@@ -5,6 +5,7 @@ import stat
 import time
 
 import pytest
+
 from weft.build import cache as caches
 from weft.build import files
 from weft.build.cache import Cache, CacheError

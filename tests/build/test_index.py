@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from weft.build import index
 from weft.build.index import ROOT, Dependency, Guard, Record, Unindexable
 

@@ -1,0 +1,10 @@
+"""The command line: ``weft show``, ``weft cache``, ``weft doctor``. Everything is imported when it is needed."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line."""
+    from weft.cli.commands import weft
+
+    weft(prog_name="weft")
