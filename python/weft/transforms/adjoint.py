@@ -187,7 +187,6 @@ class Adjoint:
         keep = [j < len(carries) or r is not q for j, (r, q) in enumerate(zip(results, flowing, strict=True))]
         body.params = (k, *[q for q, on in zip(flowing, keep, strict=True) if on])
         body.results = tuple([r for r, on in zip(results, keep, strict=True) if on])
-        inits = [c for c, on in zip(init_cts, keep, strict=True) if on]
         kept = [(j, old) for j, (old, on) in enumerate(zip(init_cts, keep, strict=True)) if on]
         outs = self.b.for_(trip2, [old for _, old in kept], body, reverse=reverse)
         m = len(carries)
