@@ -31,7 +31,28 @@ def specials(dtype):
         some = [0, 1, 2, 3, 5, 7, 8, 63, 64, 100, info.max, info.max - 1]
         return np.array([*some, *([-1, -2, -3, -7, info.min, info.min + 1] if info.min else [])], dtype)
     if is_float(dtype):
-        some = [0.0, -0.0, 1, -1, 0.5, -0.5, 2, 2.5, -3.5, 3, 0.1, -7.3, 20, 700, -700, 1e-3, 1e4, np.nan, np.inf, -np.inf]
+        some = [
+            0.0,
+            -0.0,
+            1,
+            -1,
+            0.5,
+            -0.5,
+            2,
+            2.5,
+            -3.5,
+            3,
+            0.1,
+            -7.3,
+            20,
+            700,
+            -700,
+            1e-3,
+            1e4,
+            np.nan,
+            np.inf,
+            -np.inf,
+        ]
         with np.errstate(all="ignore"):
             return np.array([*some, np.finfo(dtype).max, np.finfo(dtype).tiny]).astype(dtype)
     parts = [0.0, 1, -0.5, 2, -3.25, 0.1]
@@ -95,7 +116,9 @@ def library(tmp_path_factory):
         path = folder / f"part{part}.cpp"
         path.write_text(text)
         command = [compiler, "-O3", *FLAGS, "-fPIC", "-c", "-I", str(ROOT / "csrc/kernels")]
-        halves.append(subprocess.Popen([*command, str(path), "-o", str(path.with_suffix(".o"))], stderr=subprocess.PIPE))
+        halves.append(
+            subprocess.Popen([*command, str(path), "-o", str(path.with_suffix(".o"))], stderr=subprocess.PIPE)
+        )
     for p in halves:
         _, errors = p.communicate()
         assert p.returncode == 0, errors.decode()[:1500]
@@ -145,7 +168,10 @@ def test_expression_is_numpy_meaning(library, name):
             try:
                 np.testing.assert_allclose(x, y, rtol=bound, atol=scale)
             except AssertionError as e:
-                wrong = [tuple(o[k] for o in operands) for k in np.flatnonzero(~np.isclose(x, y, rtol=bound, atol=scale, equal_nan=True))[:6]]
+                wrong = [
+                    tuple(o[k] for o in operands)
+                    for k in np.flatnonzero(~np.isclose(x, y, rtol=bound, atol=scale, equal_nan=True))[:6]
+                ]
                 raise AssertionError(f"{where} at {wrong}: {e}") from None
             if is_float(out) and name not in SIGN_OF_ZERO_OPEN and out != f16:
                 zero = y == 0

@@ -7,13 +7,11 @@ import zlib
 
 import numpy as np
 import pytest
+from tests.ir.util import emit_op, run, type_of
 
 import weft.primitives  # noqa: F401
-from tests.ir.util import build, emit_op, run, type_of
-from weft.ir.interpret import evaluate
 from weft.ir.nodes import Var
-from weft.ir.primitive import REGISTRY, Elementwise
-from weft.ir.sizes import dim
+from weft.ir.primitive import REGISTRY
 from weft.ir.types import ArrayType, f64, i64, is_inexact, scalar
 from weft.primitives.declare import zeros
 
@@ -61,7 +59,9 @@ def test_type_rule_is_numpy_meaning(name):
         before = [np.array(x) for x in operands]
         results = as_values(prim.numpy(*operands, **attrs))
         if prim.dependent_results:
-            types = prim.type_rule(*map(type_of, operands), outs=[int(r) for r in results[: prim.dependent_results]], **attrs)
+            types = prim.type_rule(
+                *map(type_of, operands), outs=[int(r) for r in results[: prim.dependent_results]], **attrs
+            )
         else:
             types = prim.type_rule(*map(type_of, operands), **attrs)
         assert [type_of(r) for r in results] == list(types), (operands, attrs)

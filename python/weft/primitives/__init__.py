@@ -1,5 +1,12 @@
 """The primitives, one file per family. Importing this package declares them all."""
 
 from weft.primitives import (  # noqa: F401
-    effects, elementwise, indexing, linalg, reduction, scan, shape, sorting,
+    effects,
+    elementwise,
+    indexing,
+    linalg,
+    reduction,
+    scan,
+    shape,
+    sorting,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic, rounding, extrema and complex parts.
+"""Elementwise arithmetic, powers, rounding and extrema.
 
 Each states its partial derivatives once; both modes follow. C++ text may use the functions of
 ``csrc/kernels/scalar.h`` (``needs``), which give Python's and NumPy's meaning where C++'s differs.
@@ -13,10 +13,20 @@ import numpy as np
 
 from weft.ir.nodes import Atom, Lit, Op
 from weft.ir.primitive import Elementwise, Primitive, register
-from weft.ir.types import SHORT, ArrayType, DType, c64, c128, f16, f32, f64, is_complex, is_inexact, real_dtype
+from weft.ir.types import ArrayType, DType, is_complex, is_inexact, real_dtype
 from weft.primitives.declare import (
-    ANY, BOOL, COMPLEX, FLOATING, INEXACT, NUMERIC, REAL, check_dtypes, common_shape, elementwise, elementwise_batch,
-    format_cpp, like, prim, sum_to,
+    ANY,
+    BOOL,
+    FLOATING,
+    INEXACT,
+    NUMERIC,
+    REAL,
+    check_dtypes,
+    elementwise,
+    elementwise_batch,
+    format_cpp,
+    like,
+    prim,
 )  # fmt: skip
 from weft.primitives.samples import Sample, dtypes, values
 
@@ -34,7 +44,7 @@ sub = elementwise(
 mul = elementwise(
     "mul", ANY, arity=2, numpy=np.multiply, cpp="{0} * {1}", partials=lambda x, y, z: [y, x], python="{0} * {1}"
 )
-div = elementwise(
+div: Primitive = elementwise(
     "div", INEXACT, arity=2, numpy=np.divide, cpp="{0} / {1}", cost=4, python="{0} / {1}",
     partials=lambda x, y, z: [lambda t: div(t, y), lambda t: neg(div(mul(t, z), y))],
 )  # fmt: skip
@@ -46,10 +56,10 @@ def _reciprocal_cpp(operands: Sequence[str], dtypes: Sequence[DType], out: DType
 
 
 reciprocal = elementwise(
-    "reciprocal", INEXACT, numpy=np.reciprocal, cpp=_reciprocal_cpp, needs=SCALAR, cost=4, python="1 / {0}", domain=(0.5, 3),
-    partials=lambda x, y: [lambda t: neg(mul(t, mul(y, y)))],
+    "reciprocal", INEXACT, numpy=np.reciprocal, cpp=_reciprocal_cpp, needs=SCALAR, cost=4, python="1 / {0}",
+    domain=(0.5, 3), partials=lambda x, y: [lambda t: neg(mul(t, mul(y, y)))],
 )  # fmt: skip
-neg = elementwise(
+neg: Primitive = elementwise(
     "neg", NUMERIC, numpy=np.negative, cpp="-{0}", partials=lambda x, y: [-1], linear=True, python="-{0}"
 )
 
@@ -152,14 +162,16 @@ def _abs_type(*types: ArrayType) -> tuple[ArrayType, ...]:
 
 def _abs_direction(x: Atom, y: Atom) -> Atom:
     """conj(x) / |x|, 0 at 0."""
-    return div(conj(x), cast(_or_one(y), dtype=x.type.dtype))
+    return div(prim("conj")(x), prim("cast")(_or_one(y), dtype=x.type.dtype))
 
 
 def _abs_jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
     (x,), (y,), (t,) = op.args, op.outs, tangents
     if t is None or not is_inexact(x.type.dtype):
         return [None]
-    return [real(mul(t, _abs_direction(x, y))) if is_complex(x.type.dtype) else mul(t, sign(x))]
+    if is_complex(x.type.dtype):
+        return [prim("real")(mul(t, _abs_direction(x, y)))]
+    return [mul(t, sign(x))]
 
 
 def _abs_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
@@ -167,7 +179,7 @@ def _abs_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequ
     if ct is None or not is_inexact(x.type.dtype):
         return [None]
     if is_complex(x.type.dtype):
-        return [mul(cast(ct, dtype=x.type.dtype), _abs_direction(x, y))]
+        return [mul(prim("cast")(ct, dtype=x.type.dtype), _abs_direction(x, y))]
     return [mul(ct, sign(x))]
 
 
@@ -229,187 +241,4 @@ fmax = elementwise(
 fmin = elementwise(
     "fmin", BOOL + REAL, arity=2, numpy=np.fmin, cpp="fmin({0}, {1})", needs=SCALAR,
     partials=_extreme_partials("lt", True),
-)  # fmt: skip
-
-# -- dtypes and complex parts ----------------------------------------------------------------------------------------
-
-
-def _astype(x: Any, dtype: DType) -> Any:
-    x = np.asarray(x)
-    if x.dtype.kind == "c" and dtype.kind not in "cb":
-        x = x.real
-    with np.errstate(all="ignore"):
-        return x.astype(dtype)[()]
-
-
-def _cast_cpp(operands: Sequence[str], dtypes: Sequence[DType], out: DType) -> str:
-    (x,), (source,) = operands, dtypes
-    if source == out:
-        return x
-    if out.kind == "b":
-        return f"nonzero({x})" if source.kind == "c" else f"{x} != 0"
-    if out.kind == "c":
-        part = SHORT[real_dtype(out)]
-        return f"to_{SHORT[out]}({x})" if source.kind == "c" else f"{SHORT[out]}{{({part}){x}, 0}}"
-    if source.kind == "c":
-        return f"({SHORT[out]}){x}.re" if out.kind == "f" else f"({SHORT[out]})({x}.re)"
-    if out == f16 and source not in (f32, np.dtype(np.int8), np.dtype(np.uint8)):
-        return f"to_f16({x})"
-    return f"({SHORT[out]}){x}"
-
-
-def _cast_type(x: ArrayType, *, dtype: DType) -> tuple[ArrayType, ...]:
-    if np.dtype(dtype).kind not in ANY:
-        raise TypeError(f"cast: not defined for dtype {dtype}")
-    return (ArrayType(np.dtype(dtype), x.shape),)
-
-
-def _cast_jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
-    t, out = tangents[0], op.outs[0].type.dtype
-    return [None if t is None or not is_inexact(out) else cast(t, dtype=out)]
-
-
-def _cast_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
-    # a cast between real and complex is its own transpose under Re(ct * t)
-    ct, dtype = cts[0], op.args[0].type.dtype
-    return [None if ct is None or not is_inexact(dtype) else cast(ct, dtype=dtype)]
-
-
-cast = register(
-    Primitive(
-        "cast", _cast_type, _astype, Elementwise(_cast_cpp, SCALAR), _cast_jvp, _cast_vjp, elementwise_batch,
-        linear=True, inline_cheap=True, python=lambda args, attrs: f"np.{np.dtype(attrs['dtype']).name}({args[0]})",
-        samples=lambda: [
-            ((values(d, s, domain=(0, 5) if e.kind == "u" else (-3, 3)),), {"dtype": e})
-            for d in dtypes(ANY) for e in dtypes(ANY) for s in ((2, 3), ()) if not (d.kind == "i" and e.kind == "u")
-        ],
-    )
-)  # fmt: skip
-
-
-def _linear_part(
-    name: str, kinds: str, meaning: Any, cpp: str, result: Any, transpose: Any, python: str | None = None
-) -> Primitive:
-    """A real-linear map of one complex operand."""
-
-    def jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
-        return [None if tangents[0] is None else op.prim(tangents[0])]
-
-    def vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
-        return [None if cts[0] is None else transpose(cts[0])]
-
-    def type_rule(x: ArrayType) -> tuple[ArrayType, ...]:
-        return (x.with_dtype(result(check_dtypes(name, [x], kinds))),)
-
-    return register(
-        Primitive(
-            name, type_rule, meaning, Elementwise(format_cpp(cpp), SCALAR), jvp, vjp, elementwise_batch, linear=True,
-            inline_cheap=True, python=lambda args, attrs: (python or f"np.{name}({{0}})").format(*args),
-            samples=lambda: [((values(d, s),), {}) for d in dtypes(kinds) for s in ((2, 3), ())],
-        )
-    )  # fmt: skip
-
-
-def _zero(like_: Atom) -> Any:
-    return prim("broadcast")(like(0, like_), shape=like_.type.shape, dims=()) if like_.type.shape else like(0, like_)
-
-
-real = _linear_part("real", COMPLEX, lambda x: np.real(x)[()], "{0}.re", real_dtype, lambda ct: complex_(ct, _zero(ct)))
-imag = _linear_part(
-    "imag", COMPLEX, lambda x: np.imag(x)[()], "{0}.im", real_dtype, lambda ct: complex_(_zero(ct), neg(ct))
-)
-conj = _linear_part("conj", COMPLEX, np.conj, "conj({0})", lambda d: d, lambda ct: conj(ct))
-
-
-def _complex_type(*types: ArrayType) -> tuple[ArrayType, ...]:
-    dtype = check_dtypes("complex", types, FLOATING)
-    if dtype not in (f32, f64):
-        raise TypeError(f"complex: not defined for dtype {dtype}")
-    return (ArrayType(c64 if dtype == f32 else c128, common_shape("complex", types)),)
-
-
-def _complex(re: Any, im: Any) -> Any:
-    out = np.empty(np.broadcast_shapes(np.shape(re), np.shape(im)), c64 if np.asarray(re).dtype == f32 else c128)
-    out.real, out.imag = re, im
-    return out[()]
-
-
-def _complex_jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
-    re, im = tangents
-    if re is None and im is None:
-        return [None]
-    x, y = [like(0, a) if t is None else t for a, t in zip(op.args, tangents, strict=True)]
-    if not x.type.shape and not y.type.shape and op.outs[0].type.shape:
-        x = prim("broadcast")(x, shape=op.outs[0].type.shape, dims=())
-    return [complex_(x, y)]
-
-
-def _complex_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
-    ct = cts[0]
-    if ct is None:
-        return [None, None]
-    re, im = op.args
-    return [
-        sum_to(real(ct), re.type) if wanted[0] else None,
-        sum_to(neg(imag(ct)), im.type) if wanted[1] else None,
-    ]
-
-
-complex_ = register(
-    Primitive(
-        "complex_", _complex_type, _complex,
-        Elementwise(lambda xs, dtypes, out: f"{SHORT[out]}{{{xs[0]}, {xs[1]}}}", SCALAR), _complex_jvp, _complex_vjp,
-        elementwise_batch, linear=True, inline_cheap=True,
-        python=lambda args, attrs: f"{args[0]} + 1j * {args[1]}",
-        samples=lambda: [
-            ((values(d, s, seed=1), values(d, r, seed=2)), {})
-            for d in dtypes(FLOATING) for s, r in (((2, 3), (2, 3)), ((), ()), ((3,), ()), ((), (3,)))
-        ],
-    )
-)  # fmt: skip
-
-
-def _select_type(cond: ArrayType, a: ArrayType, b: ArrayType) -> tuple[ArrayType, ...]:
-    if cond.dtype.kind != "b":
-        raise TypeError(f"select: the condition is {cond}, not bool")
-    return (ArrayType(check_dtypes("select", [a, b], ANY), common_shape("select", [cond, a, b])),)
-
-
-def _select_jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
-    cond, a, b = op.args
-    _, ta, tb = tangents
-    if ta is None and tb is None:
-        return [None]
-    out = op.outs[0].type
-    xs = [like(0, x) if t is None else t for x, t in ((a, ta), (b, tb))]
-    if out.shape and not any(x.type.shape for x in (cond, *xs)):
-        xs[0] = prim("broadcast")(xs[0], shape=out.shape, dims=())
-    return [select(cond, *xs)]
-
-
-def _select_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
-    ct = cts[0]
-    cond, a, b = op.args
-    if ct is None or not is_inexact(a.type.dtype):
-        return [None, None, None]
-    zero = like(0, a)
-    return [
-        None,
-        sum_to(select(cond, ct, zero), a.type) if wanted[1] else None,
-        sum_to(select(cond, zero, ct), b.type) if wanted[2] else None,
-    ]
-
-
-select = register(
-    Primitive(
-        "select", _select_type, lambda c, a, b: np.where(c, a, b)[()],
-        Elementwise(lambda xs, dtypes, out: f"{xs[0]} ? {xs[1]} : {xs[2]}"), _select_jvp, _select_vjp,
-        elementwise_batch, linear=True, inline_cheap=True,
-        python=lambda args, attrs: f"np.where({', '.join(args)})",
-        samples=lambda: [
-            ((values("?", r), values(d, s, seed=1), values(d, q, seed=2)), {})
-            for d in dtypes(ANY)
-            for r, s, q in (((2, 3),) * 3, ((),) * 3, ((3,), (), ()), ((), (3,), ()), ((), (), (3,)), ((3,), (3,), ()))
-        ],
-    )
 )  # fmt: skip

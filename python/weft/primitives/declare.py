@@ -230,6 +230,24 @@ def format_cpp(template: str) -> Callable[[Sequence[str], Sequence[DType], DType
     return expr
 
 
+# Note [Python text]
+# `Primitive.python` gets the operands as text and the attributes with every size as an int or as text. The unparser
+# also passes ``attrs["types"]``, the operands' types with sizes likewise, which some texts need: `dot` for its ranks,
+# `index` to print whole axes as ``:``, sums to keep the dtype of narrow integers, casts to drop imaginary parts.
+
+
+def hinted_type(attrs: dict[str, Any], k: int = 0) -> ArrayType | None:
+    """The type of operand ``k``, if the caller of a Python text gave it. See Note [Python text]."""
+    types = attrs.get("types")
+    return types[k] if types else None
+
+
+def keep_dtype(attrs: dict[str, Any]) -> str:
+    """The argument that stops NumPy's sums and products from widening narrow integers."""
+    t = hinted_type(attrs)
+    return f", dtype=np.{t.dtype.name}" if t and t.dtype.kind in "iu" and t.dtype.itemsize < 8 else ""
+
+
 def _format_python(template: str) -> Callable[[Sequence[str], dict[str, Any]], str]:
     return lambda args, attrs: template.format(*args)
 

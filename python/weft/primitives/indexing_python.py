@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from weft.ir.nodes import At, Gather, Span
+from weft.primitives.declare import hinted_type
 
 
 def subscript(operands: Sequence[str], attrs: dict[str, Any]) -> tuple[str, bool]:
     """The text between the brackets, and whether NumPy puts the gathered axes where this IR does.
 
-    ``attrs["shape"]``, if the caller adds it, holds the text of the array's sizes: whole axes are then printed ``:``.
+    Whole axes are printed ``:`` where the array's type is given. See Note [Python text].
     """
     spec = attrs["spec"]
-    shape = attrs.get("shape") or [None] * len(spec)
+    t = hinted_type(attrs)
+    shape = t.shape if t else (None,) * len(spec)
     parts = [_entry(e, x, n) for e, x, n in zip(spec, operands, shape, strict=True)]
     while len(parts) > 1 and parts[-1] == ":":
         parts.pop()
@@ -31,25 +33,28 @@ def index_python(args: Sequence[str], attrs: dict[str, Any]) -> str:
         # first the single places, then the gathers, which may now stand together
         ats = [o if isinstance(e, At) else ":" for e, o in zip(spec, operands, strict=True)]
         rest = [k for k, e in enumerate(spec) if not isinstance(e, At)]
-        inner = {"spec": tuple([spec[k] for k in rest])}
-        if attrs.get("shape"):
-            inner["shape"] = [attrs["shape"][k] for k in rest]
-        return index_python([f"{x}[{', '.join(ats)}]", *[operands[k] for k in rest]], inner)
+        return index_python([f"{x}[{', '.join(ats)}]", *[operands[k] for k in rest]], _picked(attrs, rest))
     if not _in_place(spec):
         # bring the gathered axes together where the first of them stands
         first = spec.index(Gather())
         order = [k for k, e in enumerate(spec) if isinstance(e, Gather)]
         others = [k for k, e in enumerate(spec) if not isinstance(e, Gather)]
         perm = [*others[:first], *order, *others[first:]]
-        inner = {"spec": tuple([spec[k] for k in perm])}
-        if attrs.get("shape"):
-            inner["shape"] = [attrs["shape"][k] for k in perm]
-        return index_python([f"np.transpose({x}, {tuple(perm)})", *[operands[k] for k in perm]], inner)
+        return index_python([f"np.transpose({x}, {tuple(perm)})", *[operands[k] for k in perm]], _picked(attrs, perm))
     text, _ = subscript(operands, attrs)
-    flips = _flips(spec, attrs.get("shape"))
+    flips = _flips(spec)
     if flips:
         return f"np.flip({x}[{text}], axis={flips[0] if len(flips) == 1 else tuple(flips)})"
     return f"{x}[{text}]"
+
+
+def _picked(attrs: dict[str, Any], axes: Sequence[int]) -> dict[str, Any]:
+    """The attributes for the array's axes ``axes`` only."""
+    found: dict[str, Any] = {"spec": tuple([attrs["spec"][k] for k in axes])}
+    t = hinted_type(attrs)
+    if t:
+        found["types"] = (t.with_shape(tuple([t.shape[k] for k in axes])),)
+    return found
 
 
 def _in_place(spec: Sequence[Any]) -> bool:
@@ -61,7 +66,7 @@ def _in_place(spec: Sequence[Any]) -> bool:
     return adjacent or not any(isinstance(e, Span) for e in spec[: spec.index(Gather())])
 
 
-def _entry(entry: Any, operand: str, size: str | None) -> str:
+def _entry(entry: Any, operand: str, size: Any) -> str:
     match entry:
         case At() | Gather():
             return operand
@@ -73,24 +78,16 @@ def _entry(entry: Any, operand: str, size: str | None) -> str:
                 start, stop = operand, _plus(operand, _times(n, step))
                 return f"{'' if start == '0' else start}:{stop}{f':{step}' if step != 1 else ''}"
             # the same elements forwards; the caller flips them
-            return f"{_plus(operand, _times(_plus(n, '-1'), step))}:{_plus(operand, '1')}{f':{-step}' if step != -1 else ''}"
+            first, stop = _plus(operand, _times(_plus(n, "-1"), step)), _plus(operand, "1")
+            return f"{first}:{stop}{f':{-step}' if step != -1 else ''}"
     raise TypeError(f"not an index specification: {entry!r}")
 
 
-def _flips(spec: Sequence[Any], shape: Any) -> list[int]:
-    flips: list[int] = []
-    axis = 0
-    gathered = False
-    for e in spec:
-        if isinstance(e, Span):
-            if e.step < 0:
-                flips.append(axis - 100 if gathered else axis)
-            axis += 1
-        elif isinstance(e, Gather):
-            gathered = True
-    # behind gathers of unknown rank, axes are counted from the end
-    spans = axis
-    return [k if k >= 0 else k + 100 - spans for k in flips]
+def _flips(spec: Sequence[Any]) -> list[int]:
+    """The result axes to reverse; those behind gathers (of unknown rank) are counted from the end."""
+    spans = [k for k, e in enumerate(spec) if isinstance(e, Span)]
+    first = spec.index(Gather()) if Gather() in spec else len(spec)
+    return [n if k < first else n - len(spans) for n, k in enumerate(spans) if spec[k].step < 0]
 
 
 def _number(text: str) -> int | None:

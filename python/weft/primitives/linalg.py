@@ -113,14 +113,11 @@ def _dot_batch(op: Op, args: Sequence[Atom], batched: Sequence[bool], size: Size
 
 def _dot_python(args: Sequence[str], attrs: dict[str, Any]) -> str:
     (a, b), contract, batch = args, attrs["contract"], attrs["batch"]
+    ranks = [t.rank for t in attrs["types"]]
     if batch == ((), ()):
-        # `@` where the operands' ranks are known to make it the same thing
-        ranks = attrs.get("ranks", (None, None))
-        if 1 in ranks or ranks == (2, 2):
-            if all([r in (1, 2) for r in ranks]) and contract == ((ranks[0] - 1,), (0,)):
-                return f"{a} @ {b}"
+        if max(ranks) <= 2 and contract == ((ranks[0] - 1,), (0,)):
+            return f"{a} @ {b}"
         return f"np.tensordot({a}, {b}, axes=({list(contract[0])}, {list(contract[1])}))"
-    ranks = attrs["ranks"]
     letters = iter("ijklmnopqrstuvwxyzabcdefgh")
     left, right = [""] * ranks[0], [""] * ranks[1]
     for pairs in (batch, contract):

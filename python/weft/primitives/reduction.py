@@ -12,7 +12,15 @@ from weft.ir.primitive import Primitive, Reduce, register
 from weft.ir.sizes import Shape, Size
 from weft.ir.types import ArrayType, DType, i64
 from weft.primitives.declare import (
-    BOOL, NUMERIC, REAL, check_dtypes, like, linear_jvp, prim, shape_text,
+    BOOL,
+    NUMERIC,
+    REAL,
+    check_dtypes,
+    keep_dtype,
+    like,
+    linear_jvp,
+    prim,
+    shape_text,
 )  # fmt: skip
 from weft.primitives.samples import Sample, dtypes, values
 
@@ -53,10 +61,10 @@ def _batch(op: Op, args: Sequence[Atom], batched: Sequence[bool], size: Size) ->
     return [op.prim(args[0], axes=tuple([a + 1 for a in op.attrs["axes"]]))]
 
 
-def _python(function: str) -> Callable[[Sequence[str], dict[str, Any]], str]:
+def _python(function: str, widens: bool = False) -> Callable[[Sequence[str], dict[str, Any]], str]:
     def python(args: Sequence[str], attrs: dict[str, Any]) -> str:
-        axes = attrs["axes"]
-        return f"np.{function}({args[0]}, axis={axes[0] if len(axes) == 1 else axes})"
+        axes, dtype = attrs["axes"], keep_dtype(attrs) if widens else ""
+        return f"np.{function}({args[0]}, axis={axes[0] if len(axes) == 1 else axes}{dtype})"
 
     return python
 
@@ -90,7 +98,7 @@ reduce_sum = register(
     Primitive(
         "reduce_sum", _reduced("reduce_sum", NUMERIC, True), lambda x, *, axes: np.sum(x, axis=axes, dtype=x.dtype),
         Reduce(lambda a, b, d: f"{a} + {b}", lambda d: np.zeros((), d)[()]), linear_jvp, _sum_vjp, _batch, linear=True,
-        python=_python("sum"), samples=_samples(NUMERIC),
+        python=_python("sum", widens=True), samples=_samples(NUMERIC),
     )
 )  # fmt: skip
 
@@ -146,7 +154,7 @@ reduce_prod = register(
     Primitive(
         "reduce_prod", _reduced("reduce_prod", NUMERIC, True), lambda x, *, axes: np.prod(x, axis=axes, dtype=x.dtype),
         Reduce(lambda a, b, d: f"{a} * {b}", lambda d: np.ones((), d)[()]), _prod_jvp, _prod_vjp, _batch,
-        python=_python("prod"), samples=_samples(NUMERIC, zeros=True),
+        python=_python("prod", widens=True), samples=_samples(NUMERIC, zeros=True),
     )
 )  # fmt: skip
 

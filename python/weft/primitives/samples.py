@@ -25,6 +25,7 @@ def values(
     rng = np.random.default_rng([seed, *shape])
     dtype, shape = np.dtype(dtype), tuple(shape)
     lo, hi = domain
+    out: Any
     if dtype.kind == "b":
         out = rng.random(shape) < 0.5
     elif dtype.kind == "u":

@@ -16,7 +16,7 @@ from weft.ir.nodes import At, Atom, Op, Span, Var, lit
 from weft.ir.primitive import Loops, Primitive, register
 from weft.ir.sizes import Size
 from weft.ir.types import ArrayType, i64, scalar
-from weft.primitives.declare import BOOL, NUMERIC, REAL, check_dtypes, like, linear_jvp, prim
+from weft.primitives.declare import BOOL, NUMERIC, REAL, check_dtypes, keep_dtype, like, linear_jvp, prim
 from weft.primitives.reduction import highest, lowest
 from weft.primitives.samples import Sample, dtypes, values
 
@@ -47,10 +47,10 @@ def _batch(op: Op, args: Sequence[Atom], batched: Sequence[bool], size: Size) ->
 
 def _python(function: str) -> Callable[[Sequence[str], dict[str, Any]], str]:
     def python(args: Sequence[str], attrs: dict[str, Any]) -> str:
-        x, axis = args[0], attrs["axis"]
+        x, axis, dtype = args[0], attrs["axis"], keep_dtype(attrs) if "cum" in function else ""
         if attrs["reverse"]:
-            return f"np.flip({function}(np.flip({x}, {axis}), axis={axis}), {axis})"
-        return f"{function}({x}, axis={axis})"
+            return f"np.flip({function}(np.flip({x}, {axis}), axis={axis}{dtype}), {axis})"
+        return f"{function}({x}, axis={axis}{dtype})"
 
     return python
 

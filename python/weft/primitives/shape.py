@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +15,15 @@ from weft.ir.primitive import Loops, Primitive, Reindex, register
 from weft.ir.sizes import Dim, Shape, Size, resolve, same_size
 from weft.ir.types import ArrayType, DType, f64, i64, is_inexact
 from weft.primitives.declare import (
-    ANY, BOOL, NUMERIC, REAL, check_dtypes, linear_jvp, prim, shape_text, to_batched,
+    ANY,
+    BOOL,
+    NUMERIC,
+    REAL,
+    check_dtypes,
+    linear_jvp,
+    prim,
+    shape_text,
+    to_batched,
 )  # fmt: skip
 from weft.primitives.samples import dtypes, values
 
@@ -27,7 +37,7 @@ def spans(shape: Shape) -> tuple[Span, ...]:
 
 
 def _broadcast_type(x: ArrayType, *, shape: Shape, dims: tuple[int, ...]) -> tuple[ArrayType, ...]:
-    if len(dims) != x.rank or any(b <= a for a, b in zip(dims, dims[1:], strict=False)):
+    if len(dims) != x.rank or any(b <= a for a, b in itertools.pairwise(dims)):
         raise TypeError(f"broadcast: dims {dims} do not name {x.rank} increasing axes")
     if dims and not (dims[0] >= 0 and dims[-1] < len(shape)):
         raise ValueError(f"broadcast: dims {dims} are not axes of shape {shape_text(shape)}")
@@ -112,7 +122,8 @@ def _reshape_type(x: ArrayType, *, shape: Shape) -> tuple[ArrayType, ...]:
     gap = _count(x.shape)
     gap.subtract(_count(shape))
     if {m for m, c in gap.items() if c} == {()}:
-        n = " * ".join(map(str, x.shape)) if any(isinstance(s, Dim) for s in x.shape) else str(int(np.prod(x.shape)))
+        known = math.prod([s for s in x.shape if isinstance(s, int)])
+        n = " * ".join(map(str, [*([known] if known != 1 else []), *[s for s in x.shape if isinstance(s, Dim)]])) or "1"
         raise ValueError(f"cannot reshape array of size {n} into shape {shape_text(shape)}")
     return (ArrayType(x.dtype, tuple(shape)),)
 
@@ -246,7 +257,11 @@ def _iota_type(*, size: Size, dtype: DType) -> tuple[ArrayType, ...]:
 
 iota = register(
     Primitive(
-        "iota", _iota_type, lambda *, size, dtype: np.arange(size).astype(dtype), Loops("iota"), inline_cheap=True,
+        "iota",
+        _iota_type,
+        lambda *, size, dtype: np.arange(size).astype(dtype),
+        Loops("iota"),
+        inline_cheap=True,
         python=lambda args, attrs: (
             f"np.arange({attrs['size']}" + (")" if attrs["dtype"] == i64 else f", dtype=np.{attrs['dtype'].name})")
         ),
@@ -315,4 +330,3 @@ make = register(
         ],
     )
 )  # fmt: skip
-

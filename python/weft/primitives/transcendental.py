@@ -57,7 +57,7 @@ log10 = _function("log10", INEXACT, np.log10, _over(lambda x, y: mul(x, like(mat
 log1p = _function("log1p", INEXACT, np.log1p, _over(lambda x, y: add(x, like(1, x))), domain=(-0.8, 3))
 
 sin = _function("sin", INEXACT, np.sin, _times(lambda x, y: cos(x)))
-cos = _function("cos", INEXACT, np.cos, _times(lambda x, y: neg(sin(x))))
+cos: Primitive = _function("cos", INEXACT, np.cos, _times(lambda x, y: neg(sin(x))))
 tan = _function("tan", INEXACT, np.tan, _times(lambda x, y: add(mul(y, y), like(1, y))), domain=(-1.2, 1.2))
 arcsin = _function(
     "arcsin", INEXACT, np.arcsin, _over(lambda x, y: sqrt(_one_minus_square(x))), domain=(-0.9, 0.9)
@@ -67,7 +67,7 @@ arccos = _function(
 )  # fmt: skip
 arctan = _function("arctan", INEXACT, np.arctan, _over(lambda x, y: add(mul(x, x), like(1, x))))
 sinh = _function("sinh", INEXACT, np.sinh, _times(lambda x, y: cosh(x)))
-cosh = _function("cosh", INEXACT, np.cosh, _times(lambda x, y: sinh(x)))
+cosh: Primitive = _function("cosh", INEXACT, np.cosh, _times(lambda x, y: sinh(x)))
 tanh = _function("tanh", INEXACT, np.tanh, _times(lambda x, y: _one_minus_square(y)))
 arcsinh = _function("arcsinh", INEXACT, np.arcsinh, _over(lambda x, y: sqrt(add(mul(x, x), like(1, x)))))
 arccosh = _function(
