@@ -86,9 +86,11 @@ def build(
     if toolchain is None:
         raise NoCompiler
     cache = cache or caches.default()
+    libraries: Sequence[str] = ()
     if objects is None or include is None:
         from weft.runtime import paths
 
+        libraries = paths.link_libraries() if objects is None else ()
         objects = [paths.binding_object()] if objects is None else objects
         include = [paths.kernels_dir(), paths.include_dir()] if include is None else include
     key = artifact_key(text, toolchain, objects, include)
@@ -98,7 +100,7 @@ def build(
         try:
             with progress(f"weft: compiling {name or 'a function'}"):
                 toolchain.compile(source, obj, include=include)
-                toolchain.link([obj, *objects], out)
+                toolchain.link([obj, *objects], out, libraries=libraries)
         finally:
             obj.unlink(missing_ok=True)
 

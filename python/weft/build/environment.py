@@ -24,19 +24,31 @@ def digest(*parts: str | bytes) -> str:
 
 
 @functools.cache
-def cpu_identity() -> str:
-    """A hash of the processor's model and features: code for the native processor runs only where it is equal."""
-    text = platform.machine()
+def _cpu() -> dict[str, str]:
+    """What the system says of its first processor."""
+    found = {"machine": platform.machine()}
     try:
         with open("/proc/cpuinfo") as f:
-            for line in f:  # the first processor only: its block ends with an empty line
-                if not line.strip():
+            for line in f:
+                if not line.strip():  # its block ends with an empty line
                     break
-                if line.split(":")[0].strip() in {"vendor_id", "cpu family", "model", "flags", "Features", "CPU part"}:
-                    text += line
+                name, _, value = line.partition(":")
+                if name.strip() in {"vendor_id", "cpu family", "model", "flags", "Features", "CPU part"}:
+                    found[name.strip()] = value.strip()
     except OSError:
-        text += platform.processor()
-    return digest(text)
+        found["model"] = platform.processor()
+    return found
+
+
+def cpu_features() -> frozenset[str]:
+    """The names of the processor's features, as Linux has them (empty elsewhere)."""
+    return frozenset((_cpu().get("flags") or _cpu().get("Features") or "").split())
+
+
+@functools.cache
+def cpu_identity() -> str:
+    """A hash of the processor's model and features: code for the native processor runs only where it is equal."""
+    return digest(*(f"{name}={value}" for name, value in _cpu().items()))
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """Finding a C++ compiler, and the quickest way from a source file to a shared object with it.
 
 Measured with g++ 12 on a three-line kernel: the driver with ``-pipe`` compiles it in 21 ms (running ``cc1plus`` and
-``as`` directly saves 1 ms, not worth its fragility); linking takes the driver 18 ms and ``ld`` itself 3, so the
-driver is asked once for its linker's command line, and that is run from then on.
+``as`` directly saves 1 ms, not worth its fragility). Linking it with the binding object takes the driver 55 ms and
+``ld`` itself 7, so the driver is asked once for its linker's command line, and that is run from then on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from weft.build.environment import cpu_identity, digest
+from weft.build.environment import cpu_features, cpu_identity, digest
 from weft.errors import CompileError
 
 # Python's meaning is kept: no -ffast-math, signed integers wrap, and no contraction of a*b + c into one rounding
@@ -31,6 +31,9 @@ FLAGS = (
     "-fno-plt", "-fno-stack-protector", "-fopenmp-simd", "-w",
 )  # fmt: skip
 GCC_ONLY = {"-fno-semantic-interposition", "-fno-plt"}
+# Processors with AVX-512 VBMI2 (Ice Lake, Zen 4 and later) do not slow down for full-width vectors, which compilers
+# avoid for the sake of older ones: 1e6 exp take 0.60 ms instead of 0.81, selu of 1e6 float32 0.33 instead of 0.46.
+WIDE_FLAGS = ("-mprefer-vector-width=512",)
 _OUT, _OBJECTS = "@out@", "@objects@"
 
 
@@ -74,8 +77,16 @@ class Toolchain:
         includes = [f"-I{p}" for p in include]
         self._run([*self.command, "-pipe", *self.flags, *includes, "-c", str(source), "-o", str(out)], source)
 
-    def link(self, objects: Sequence[Path], out: Path) -> None:
+    def link(self, objects: Sequence[Path], out: Path, *, libraries: Sequence[str] = ()) -> None:
         """Link objects to a shared object.
+
+        Parameters
+        ----------
+        objects, out
+            The files.
+        libraries
+            Shared libraries, as files, that a direct linker links with instead of the compiler's own: searching
+            those for the symbols of the binding object takes 35 ms.
 
         Raises
         ------
@@ -83,8 +94,14 @@ class Toolchain:
             The linker refused them.
         """
         command: list[str] = []
+        direct = self.linker[: len(self.command)] != self.command
         for word in self.linker:
-            command += [str(o) for o in objects] if word == _OBJECTS else [str(out) if word == _OUT else word]
+            if word == _OBJECTS:
+                command += map(str, objects)
+                if direct and libraries:
+                    command += ["--no-as-needed", *libraries, "--as-needed"]
+            elif not (libraries and direct and word.startswith("-l")):
+                command.append(str(out) if word == _OUT else word)
         self._run(command, objects[0])
 
     def _run(self, command: list[str], source: Path) -> None:
@@ -151,7 +168,16 @@ def _record_path(command: tuple[str, ...], cache_dir: Path) -> Path | None:
         stat = os.stat(command[0])
     except OSError:
         return None
-    what = (*command, str(stat.st_size), str(stat.st_mtime_ns), cpu_identity(), *FLAGS, "/", *extra_flags())
+    what = (
+        *command,
+        str(stat.st_size),
+        str(stat.st_mtime_ns),
+        cpu_identity(),
+        *FLAGS,
+        *WIDE_FLAGS,
+        "/",
+        *extra_flags(),
+    )
     return cache_dir / f"toolchain-{digest(*what)}.json"
 
 
@@ -178,7 +204,8 @@ def _probe(command: tuple[str, ...], cache_dir: Path | None) -> Toolchain | None
     except (OSError, subprocess.CalledProcessError, IndexError):
         return None
     kind = "zig" if "ziglang" in command else "clang" if "__clang__" in macros else "gcc"
-    flags = (*(f for f in FLAGS if kind == "gcc" or f not in GCC_ONLY), *extra_flags())
+    wide = WIDE_FLAGS if kind != "zig" and "avx512_vbmi2" in cpu_features() else ()
+    flags = (*(f for f in FLAGS if kind == "gcc" or f not in GCC_ONLY), *wide, *extra_flags())
     driver = (*command, "-shared", "-o", _OUT, _OBJECTS)
     with private_directory() as tmp:
         source, obj, out = tmp / "probe.cpp", tmp / "probe.o", tmp / "probe.so"
@@ -216,7 +243,7 @@ def _direct_linker(command: tuple[str, ...], obj: Path) -> tuple[str, ...] | Non
     if not lines or not ld:
         return None
     words = shlex.split(lines[0])[1:]
-    kept = [ld]
+    kept = [ld, "--gc-sections", "-znoexecstack"]
     skip = False
     for word in words:
         if skip or word == "-plugin":
