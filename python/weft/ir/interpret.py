@@ -12,7 +12,19 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import (
-    Atom, Block, Call, For, Function, If, Lit, Map, Op, Span, Stmt, Var, While,
+    Atom,
+    Block,
+    Call,
+    For,
+    Function,
+    If,
+    Lit,
+    Map,
+    Op,
+    Span,
+    Stmt,
+    Var,
+    While,
 )  # fmt: skip
 from weft.ir.sizes import Dim, Size, eval_size
 from weft.ir.types import ArrayType
