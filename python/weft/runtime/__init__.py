@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.util
 import os
 
+from typing import Any
+
 from weft import _runtime
 from weft._runtime import Dispatcher, Leaf, Plan, Signature
+from weft.pytrees import flatten_custom
 from weft.runtime.array import Array
 
-__all__ = ["Array", "Dispatcher", "Leaf", "Plan", "Signature"]
+__all__ = ["Array", "Dispatcher", "Leaf", "Plan", "Signature", "flatten_value"]
 
 
 def _find_blas() -> str:
@@ -22,3 +25,15 @@ def _find_blas() -> str:
 
 
 _runtime.set_blas_path(_find_blas())
+
+
+def _no_plan(args: object, kwargs: object) -> None:
+    raise RuntimeError("the flattener is not called")
+
+
+def flatten_value(value: Any) -> Signature:
+    """One value taken apart as an argument would be; its structure is the only one of ``args``."""
+    return _flattener.signature((value,))
+
+
+_flattener = Dispatcher(_no_plan, (), (), flatten_custom)

@@ -1,0 +1,131 @@
+"""Staging a function into IR of its own, inside a staging: what `grad`, `jvp` and `vmap` transform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.errors import StagingError
+from weft.frontend import calls
+from weft.frontend.control import existed, mark_now
+from weft.frontend.frame import State
+from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
+from weft.ir.nodes import Atom, Block, Function, Renamer, Var
+from weft.ir.types import ArrayType
+from weft.staged.context import current
+from weft.staged.value import Cell, Staged, lift, wrap
+from weft.transforms.simplify import simplify
+
+
+@dataclass
+class Inner:
+    """A function staged for a transformation.
+
+    Attributes
+    ----------
+    function
+        Its IR; free variables are those of the staging around it.
+    tree
+        The structure of its result, whose leaves are the IR function's results.
+    written
+        ``(leaf number, result number)`` for each parameter that the function wrote in place.
+    """
+
+    function: Function
+    tree: Tree
+    written: list[tuple[int, int]]
+
+
+def state() -> State:
+    """The staging under way."""
+    s = current()
+    assert isinstance(s, State)
+    return s
+
+
+def copied(x: Any, s: State) -> Any:
+    """A value whose arrays can be written without anybody seeing it."""
+    leaves: list[Any] = []
+    tree = flatten(x, s, leaves)
+    fresh = [wrap(v.atom, v.flavour) if isinstance(v, Staged) and v.cell is not None else v for v in leaves]
+    return unflatten(tree, iter(fresh), s)
+
+
+def stage_inner(
+    fun: Callable[..., Any], make: Callable[[list[Staged]], tuple[Any, dict[str, Any]]], types: Sequence[tuple[ArrayType, str, str]],
+) -> Inner:  # fmt: skip
+    """Stage ``fun`` with parameters of its own.
+
+    Parameters
+    ----------
+    fun
+        The function.
+    make
+        Gives the arguments and keyword arguments over the staged parameters.
+    types
+        The parameters' types, flavours and names.
+    """
+    s = state()
+    mark = mark_now(s)
+    params = [Var(t, name) for t, _, name in types]
+    with s.builder.scope(params) as block, s.tracking() as tracker:
+        staged = [wrap(p, flavour) for p, (_, flavour, _) in zip(params, types, strict=True)]
+        args, kwargs = make(staged)
+        returned = calls.call(fun, args, kwargs)
+        leaves: list[Any] = []
+        tree = flatten(returned, s, leaves)
+        results = [lift(v).atom for v in leaves]
+        written: list[tuple[int, int]] = []
+        for i, (v, p) in enumerate(zip(staged, params, strict=True)):
+            if v.cell is not None and v.cell.atom is not p:
+                written.append((i, len(results)))
+                results.append(v.cell.atom)
+        changed = [
+            loc for loc in tracker.before
+            if existed(loc, mark, s) and (isinstance(loc, Cell) or loc.get() is not tracker.before[loc])
+        ]  # fmt: skip
+    tracker.undo()
+    if changed:
+        raise StagingError(
+            f"the transformed function changes {changed[0].label}, which is not its own",
+            remedy="pass it as an argument and return the new value",
+            loc=s.loc,
+        )
+    block.results = tuple(results)
+    name = getattr(fun, "__name__", "function")
+    return Inner(Function(name, block), tree, written)
+
+
+def inline(f: Function, args: Sequence[Atom]) -> list[Atom]:
+    """Emit a function's statements into the current block, its parameters replaced; its results."""
+    s = state()
+    renamer = Renamer(dict(zip(f.params, args, strict=True)))
+    for v, p, axis in f.sizes:
+        size = args[p].type.shape[axis]
+        renamer.atoms[v] = s.builder.size_value(size)
+    for stmt in f.body.stmts:
+        s.builder.append(renamer.stmt(stmt))
+    return list(renamer.all(f.results))
+
+
+def tidy(f: Function) -> Function:
+    """Simplify between transformations, so that code does not grow with their order."""
+    return simplify(f)
+
+
+def flavour_of(x: Any) -> str:
+    """The flavour of a leaf given to a transformation."""
+    return lift(x).flavour
+
+
+def take(tree: Tree, atoms: Sequence[Atom], flavours: Sequence[str] | None = None) -> Any:
+    """A value of this structure from atoms."""
+    leaves = leaf_types(tree)
+    kinds = flavours or [leaf.flavour for leaf in leaves]
+    return unflatten(tree, iter([wrap(a, k) for a, k in zip(atoms, kinds, strict=True)]), state())
+
+
+_ = (Block, np)

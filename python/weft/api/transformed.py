@@ -1,0 +1,151 @@
+"""What `weft.jit`, `weft.grad`, `weft.vmap` and the others return: a callable that compiles at its first call."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from weft import _runtime
+from weft.pytrees import flatten_custom
+from weft.runtime import Dispatcher
+
+
+class CacheInfo(NamedTuple):
+    """What a compiled function has done so far.
+
+    Attributes
+    ----------
+    compilations
+        How many programs were staged and compiled.
+    hits
+        How many calls were answered by them.
+    loaded
+        How many programs came from the disk cache without staging.
+    reasons
+        Why each program was staged: ``"first call"``, a new signature, or the guard that failed.
+    """
+
+    compilations: int
+    hits: int
+    loaded: int
+    reasons: tuple[str, ...]
+
+
+class Inspection(NamedTuple):
+    """The stages of a compiled call, as text.
+
+    Attributes
+    ----------
+    ir
+        The IR after all transformations.
+    cpp
+        The generated C++.
+    python
+        The IR as runnable NumPy Python.
+    path
+        The generated file in the cache, if it was compiled.
+    """
+
+    ir: str
+    cpp: str
+    python: str
+    path: str | None
+
+
+class Transformed(Dispatcher):
+    """A function under a transformation.
+
+    Calling it flattens the arguments, finds the program compiled for their types and structure (sizes are free), and
+    runs it. The first call with a signature stages the function's source and compiles it.
+    """
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        stage_call: Callable[[tuple[Any, ...], dict[str, Any]], Any],
+        title: str,
+        static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+    ) -> None:
+        if not callable(fun):
+            raise TypeError(f"weft.{title.split('(')[0]} expects a callable, got {fun!r}")
+        self._stage_call = stage_call
+        self.title = title
+        self.static = (tuple(static_argnums), tuple(static_argnames))
+        self._programs: list[Any] = []
+        self._loaded = 0
+        self._reasons: list[str] = []
+        functools.update_wrapper(self, fun, updated=())  # type: ignore[arg-type]
+        self.__wrapped__ = fun
+
+    def __new__(
+        cls, fun: Any, stage_call: Any, title: str, static_argnums: Sequence[int] = (),
+        static_argnames: Sequence[str] = (),
+    ) -> Transformed:  # fmt: skip
+        holder: list[Any] = []
+
+        def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            from weft.api.compiled import first_call
+
+            return first_call(holder[0], args, kwargs)
+
+        self = super().__new__(cls, slow, tuple(static_argnums), tuple(static_argnames), flatten_custom)
+        holder.append(self)
+        return self
+
+    def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Stage a call of this function inside another one."""
+        return self._stage_call(args, kwargs)
+
+    def inspect(self, *args: Any, target: str = "cpp", **kwargs: Any) -> Inspection:
+        """The IR, generated C++ and Python of the program for these arguments.
+
+        Examples
+        --------
+        >>> import weft
+        >>> print(weft.jit(lambda x: x + 1.0).inspect(2.0).python)  # doctest: +ELLIPSIS
+        def ...
+        """
+        from weft.api.compiled import inspect_call
+
+        return inspect_call(self, args, kwargs, target)
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """The staged program for these arguments, not compiled."""
+        from weft.api.compiled import stage_only
+
+        return stage_only(self, args, kwargs)
+
+    @property
+    def source(self) -> str:
+        """The transformed function as Python: for the arguments of the latest call, or for Python floats before one."""
+        from weft.api.compiled import source_of
+
+        return source_of(self)
+
+    def cache_info(self) -> CacheInfo:
+        """Compilations, hits, and the reason of each compilation."""
+        return CacheInfo(len(self._programs) - self._loaded, self.hits, self._loaded, tuple(self._reasons))
+
+    def clear_cache(self) -> None:
+        """Forget the compiled programs (the disk cache keeps its artifacts)."""
+        self.clear()
+        self._programs.clear()
+        self._reasons.clear()
+        self._loaded = 0
+
+    def __repr__(self) -> str:
+        return f"<weft.{self.title} of {getattr(self.__wrapped__, '__qualname__', self.__wrapped__)!r}>"
+
+
+def parameters(fun: Callable[..., Any]) -> inspect.Signature | None:
+    """The signature of the user's function."""
+    try:
+        return inspect.signature(fun)
+    except (TypeError, ValueError):
+        return None
+
+
+_ = _runtime

@@ -1,0 +1,210 @@
+"""`weft.vmap`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from weft.api.transformed import Transformed
+
+
+def vmap(
+    fun: Callable[..., Any],
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    axis_name: Any = None,
+    axis_size: int | None = None,
+    spmd_axis_name: Any = None,
+) -> Transformed:
+    """A function mapped over an axis of its arguments.
+
+    Parameters
+    ----------
+    fun
+        The function of one lane.
+    in_axes
+        The axis of each positional argument to map over, None for those that every lane shares: an int, or a tuple
+        with an entry (or a structure of entries) for each argument. Keyword arguments are mapped over axis 0.
+    out_axes
+        Where the mapped axis stands in each result; None for results that are the same in every lane.
+    axis_name
+        A name for the axis (collectives over it are not available yet).
+    axis_size
+        The number of lanes, needed only where nothing is mapped.
+    spmd_axis_name
+        Accepted as None only.
+
+    Raises
+    ------
+    ValueError
+        The mapped axes have different sizes, an axis is out of range, nothing is mapped, lanes would write one array.
+
+    Examples
+    --------
+    >>> import numpy as np, weft
+    >>> weft.vmap(lambda x: x * x)(np.arange(3.0)).tolist()
+    [0.0, 1.0, 4.0]
+    """
+    if axis_name is not None or spmd_axis_name is not None:
+        raise NotImplementedError("vmap with axis_name: collectives over a mapped axis are not available yet")
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if not isinstance(in_axes, int | tuple | dict | type(None)):
+        raise TypeError(
+            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments passed"
+            f" to the function, but got {in_axes!r}."
+        )
+
+    def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return _vmap(fun, args, kwargs, in_axes, out_axes, axis_size)
+
+    return Transformed(fun, stage_call, f"vmap(in_axes={in_axes!r}, out_axes={out_axes!r}, axis_size={axis_size!r})")
+
+
+def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
+    """The axis of each leaf, from a structure that is a prefix of the argument's."""
+    from weft.frontend.trees import describe, leaf_types
+
+    if axes is None or isinstance(axes, int):
+        return [axes] * len(leaf_types(tree))
+    children = list(axes.values()) if isinstance(axes, dict) else list(axes) if isinstance(axes, tuple | list) else None
+    fits = children is not None and tree.kind not in ("leaf", "static") and len(children) == len(tree.children)
+    if fits and isinstance(axes, dict):
+        fits = tree.kind is dict and set(axes) == set(tree.fixed)
+        children = [axes[k] for k in tree.fixed] if fits else children
+    if not fits:
+        raise ValueError(
+            f"vmap {what} specification must be a tree prefix of the corresponding value, got specification {axes!r}"
+            f" for value {describe(tree)}."
+        )
+    assert children is not None
+    return [a for c, t in zip(children, tree.children, strict=True) for a in _axes(c, t, what)]
+
+
+def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any, out_axes: Any, axis_size: Any) -> Any:
+    from weft.api import staging as st
+    from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
+    from weft.ir.types import ArrayType
+    from weft.staged.arith import prim
+    from weft.transforms.batch import batch
+
+    s = st.state()
+    leaves: list[Any] = []
+    tree = flatten(tuple(args), s, leaves)
+    kw_tree = flatten(dict(kwargs), s, leaves)
+    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
+        raise ValueError(
+            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments passed"
+            f" to the function, but got {len(in_axes)=}, {len(args)=}"
+        )
+    axes = _axes(in_axes, tree, "in_axes") + [0] * len(leaf_types(kw_tree))
+    mapped: list[tuple[int, int]] = []
+    for i, (v, a) in enumerate(zip(leaves, axes, strict=True)):
+        if a is None:
+            continue
+        if not -v.ndim <= a < v.ndim:
+            raise ValueError(
+                f"vmap was requested to map its argument along axis {a}, which implies that its rank should be at least"
+                f" {a + 1 if a >= 0 else -a}, but is only {v.ndim} (its shape is {_shape(v)})"
+            )
+        mapped.append((i, a % v.ndim))
+    size = _lanes(s, leaves, mapped, axis_size)
+    types = []
+    for i, a in mapped:
+        v = leaves[i]
+        lane = tuple(n for k, n in enumerate(v.sizes) if k != a)
+        flavour = v.flavour if lane or v.flavour != "py" else "np"
+        types.append((ArrayType(v.dtype, lane), flavour, _lane_name(v)))
+
+    def make(staged: list[Any]) -> tuple[Any, dict[str, Any]]:
+        new = [st.copied(v, s) for v in leaves]
+        for v in (n.cell for n in new if getattr(n, "cell", None) is not None):
+            v.readonly = "a write to an argument of vmap that is not mapped: every lane would write the same array"
+        for (i, _), p in zip(mapped, staged, strict=True):
+            new[i] = p
+        rest = iter(new)
+        return unflatten(tree, rest, s), unflatten(kw_tree, rest, s)
+
+    inner = st.stage_inner(fun, make, types)
+    f = st.tidy(inner.function)
+    literal = s.resolve(size)
+    g, flags = batch(f, [True] * len(f.params), size=literal)
+    atoms = []
+    for i, a in mapped:
+        x = leaves[i].atom
+        if a:
+            x = prim("transpose")(x, perm=(a, *[k for k in range(x.type.rank) if k != a]))
+        atoms.append(x)
+    outs = st.inline(g, atoms)
+    for (i, result) in inner.written:
+        leaf, axis = mapped[i]
+        _write_back(leaves[leaf], outs[result], flags[result], axis, literal)
+    n = len(leaf_types(inner.tree))
+    places = _axes(out_axes, inner.tree, "out_axes")
+    results = [
+        _placed(o, flag, place, literal) for o, flag, place in zip(outs[:n], flags[:n], places, strict=True)
+    ]
+    flavours = [
+        "np" if leaf.flavour == "py" and o.type.shape else leaf.flavour
+        for leaf, o in zip(leaf_types(inner.tree), results, strict=True)
+    ]
+    _ = Tree
+    return st.take(inner.tree, results, flavours)
+
+
+def _lane_name(v: Any) -> str:
+    from weft.api.grad import _name
+
+    return _name(v)
+
+
+def _shape(v: Any) -> str:
+    from weft.staged.arith import shape_text
+
+    return shape_text(v.sizes)
+
+
+def _lanes(s: Any, leaves: list[Any], mapped: list[tuple[int, int]], axis_size: Any) -> Any:
+    """The number of lanes, which all mapped axes must agree on."""
+    sizes = [leaves[i].sizes[a] for i, a in mapped]
+    if axis_size is not None:
+        sizes.append(int(axis_size))
+    if not sizes:
+        raise ValueError("vmap must have at least one non-None value in in_axes")
+    first = sizes[0]
+    for m in sizes[1:]:
+        m, first = s.resolve(m), s.resolve(first)
+        if m == first:
+            continue
+        x, y = s.number(m), s.number(first)
+        if x is None or x != y or not s.decide("==", first - m, "mapped axes have one size"):
+            shown = ", ".join(str(s.number(n)) if s.number(n) is not None else repr(n) for n in sizes)
+            raise ValueError(f"vmap got inconsistent sizes for array axes to be mapped: {shown}")
+    return first
+
+
+def _placed(o: Any, batched: bool, place: int | None, size: Any) -> Any:
+    """A result with the mapped axis where ``out_axes`` wants it."""
+    from weft.staged.arith import prim
+
+    if place is None:
+        if batched:
+            raise ValueError("vmap has mapped output but out_axes is None")
+        return o
+    if not batched:
+        shape = (size, *o.type.shape)
+        o = prim("broadcast")(o, shape=shape, dims=tuple(range(1, len(shape))))
+    rank = o.type.rank
+    if not -rank <= place < rank:
+        raise ValueError(f"vmap out_axes has {place}, but the mapped result has rank {rank}")
+    place %= rank
+    if place == 0:
+        return o
+    perm = [*range(1, place + 1), 0, *range(place + 1, rank)]
+    return prim("transpose")(o, perm=tuple(perm))
+
+
+def _write_back(target: Any, o: Any, batched: bool, axis: int, size: Any) -> None:
+    """An argument that lanes wrote in place, each its own part."""
+    if target.flavour == "np" and target.cell is not None:
+        target.put(_placed(o, batched, axis, size))

@@ -1,0 +1,1 @@
+"""From Python source to staged IR: the only code that knows Python's syntax."""

@@ -1,0 +1,381 @@
+"""Calls: of Python functions (staged through), of classes, of NumPy and weft (the library), of builtins."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.errors import StagingError, located
+from weft.frontend import source
+from weft.frontend.frame import Frame, StagedFunction, StagedMethod, State
+from weft.staged import arith
+from weft.staged.context import current
+from weft.staged.loops import Loopable, Range, Rows, loopable, range_item
+from weft.staged.value import Staged, lift
+
+MAX_DEPTH = 150
+
+
+class Format:
+    """A string with run-time values in it: only printed or raised."""
+
+    def __init__(self, text: str, values: tuple[Staged, ...]) -> None:
+        self.text = text
+        self.values = values
+
+
+class AtIndexer:
+    """Marks the library's ``x.at`` objects (subscripted natively)."""
+
+
+def _state() -> State:
+    s = current()
+    assert isinstance(s, State)
+    return s
+
+
+def truth_of(x: Any) -> Any:
+    """The truth of a value that is not staged itself (containers: whether they are empty)."""
+    fn = getattr(type(x), "__bool__", None) or getattr(type(x), "__len__", None)
+    if isinstance(fn, types.FunctionType) and not type(x).__module__.startswith("weft."):
+        t = call(fn, (x,), {})
+        return arith.truth(t) if isinstance(t, Staged) else bool(t)
+    if isinstance(x, np.ndarray):
+        return arith.truth(lift(x))
+    return bool(x)
+
+
+def joined(parts: Sequence[Any], sep: str, start: str = "", end: str = "") -> Format:
+    """Values joined as text."""
+    text, values = [], []
+    for p in parts:
+        if isinstance(p, Format):
+            text.append(_renumber(p.text, len(values)))
+            values.extend(p.values)
+        elif isinstance(p, Staged):
+            text.append("{" + str(len(values)) + "}")
+            values.append(p)
+        else:
+            shown = _show(p, values)
+            text.append(shown)
+    esc = sep.replace("{", "{{").replace("}", "}}")
+    return Format(start + esc.join(text) + end, tuple(values))
+
+
+def _show(p: Any, values: list[Any]) -> str:
+    """Containers with staged leaves print as Python prints them."""
+    if isinstance(p, list | tuple) and any(isinstance(v, Staged) for v in p):
+        parts = []
+        for v in p:
+            if isinstance(v, Staged):
+                parts.append("{" + str(len(values)) + "!r}")
+                values.append(v)
+            else:
+                parts.append(_show(v, values) if isinstance(v, list | tuple) else _escape(repr(v)))
+        inner = ", ".join(parts)
+        return f"[{inner}]" if isinstance(p, list) else f"({inner}{',' if len(p) == 1 else ''})"
+    return _escape(str(p))
+
+
+def _escape(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _renumber(text: str, shift: int) -> str:
+    import re
+
+    if not shift:
+        return text
+    return re.sub(r"(?<!\{)\{(\d+)", lambda m: "{" + str(int(m.group(1)) + shift), text)
+
+
+# -- dispatch --------------------------------------------------------------------------------------------------------
+
+
+def call(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, node: Any = None, frame: Frame | None = None) -> Any:
+    """Call ``fn`` on values, some of them staged."""
+    if isinstance(fn, StagedFunction):
+        return call_nested(fn, args, kwargs)
+    if is_transformed(fn):
+        return fn.stage_call(args, kwargs)
+    if isinstance(fn, StagedMethod):
+        return call(fn.fn, args, kwargs, node=node, frame=frame)
+    if isinstance(fn, functools.partial):
+        return call(fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}, node=node, frame=frame)
+    if isinstance(fn, types.MethodType) and not is_library(fn.__func__):
+        return call(fn.__func__, (fn.__self__, *args), kwargs, node=node, frame=frame)
+    handler = handler_of(fn)
+    if handler is not None:
+        if is_known(fn) and not any(map(contains_staged, (*args, *kwargs.values()))):
+            return native(fn, args, kwargs)
+        return handler(*args, **kwargs)
+    if isinstance(fn, types.FunctionType) and not is_library(fn):
+        return call_python(fn, args, kwargs)
+    if is_library(fn):
+        return call_native(fn, args, kwargs)
+    if isinstance(fn, type):
+        return construct(fn, args, kwargs, node, frame)
+    if isinstance(fn, types.BuiltinMethodType | types.MethodWrapperType) and isinstance(
+        getattr(fn, "__self__", None), list | dict | set | tuple | str | Staged
+    ):
+        return container_method(fn, args, kwargs, node, frame)
+    method = getattr(type(fn), "__call__", None)
+    if isinstance(method, types.FunctionType):
+        return call(method, (fn, *args), kwargs, node=node, frame=frame)
+    if not any(map(contains_staged, (*args, *kwargs.values()))):
+        return native(fn, args, kwargs)
+    name = getattr(fn, "__qualname__", None) or getattr(fn, "__name__", None) or repr(fn)
+    module = getattr(fn, "__module__", "") or ""
+    raise StagingError(
+        f"the call of '{module + '.' if module and module != 'builtins' else ''}{name}' is not compiled: its source is"
+        " not available",
+        remedy="call it outside the compiled function, or write it with NumPy",
+        loc=current().loc,
+    )
+
+
+def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Python itself, on static arguments."""
+    try:
+        value = fn(*args, **kwargs)
+    except TypeError as e:
+        raise TypeError(located(str(e), current().loc)) from None
+    if isinstance(value, np.ndarray):
+        return lift(value)
+    return _state().own(value) if isinstance(value, list | dict | set) else value
+
+
+def contains_staged(x: Any) -> bool:
+    """Whether a staged value is in ``x``."""
+    if isinstance(x, Staged | Format | StagedFunction):
+        return True
+    if isinstance(x, list | tuple | set):
+        return any(map(contains_staged, x))
+    return isinstance(x, dict) and any(map(contains_staged, x.values()))
+
+
+def handler_of(fn: Any) -> Callable[..., Any] | None:
+    """The library function that stands for a builtin, a ``math`` or a NumPy function."""
+    from weft.frontend.builtin import BUILTINS
+    from weft.numpy.registry import NUMPY
+
+    try:
+        return BUILTINS.get(fn) or NUMPY.get(fn)
+    except TypeError:  # not hashable
+        return None
+
+
+def is_known(fn: Any) -> bool:
+    """Whether a NumPy function of known arguments is computed while staging (it makes no array)."""
+    from weft.numpy.registry import CREATORS, NUMPY
+
+    return fn in NUMPY and fn not in CREATORS
+
+
+def is_library(fn: Any) -> bool:
+    """Whether a function is weft's own, and runs natively on staged values."""
+    module = getattr(fn, "__module__", None) or ""
+    return module.startswith("weft.") or module == "weft" or module.startswith("optree")
+
+
+def is_transformed(fn: Any) -> bool:
+    """Whether this is a function made by `weft.jit`, `weft.grad`, `weft.vmap`, ..."""
+    return hasattr(type(fn), "stage_call")
+
+
+def call_native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A library function, run by Python on staged values; functions it calls back are staged."""
+
+    def pass_on(x: Any) -> Any:
+        if is_transformed(x) or (isinstance(x, types.FunctionType) and not is_library(x)):
+            return StagedMethod(x)
+        return x
+
+    return fn(*[pass_on(a) for a in args], **{k: pass_on(v) for k, v in kwargs.items()})
+
+
+def container_method(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], node: Any, frame: Frame | None) -> Any:
+    """A method of a list, dict, set or string."""
+    s = _state()
+    obj = fn.__self__
+    if fn.__name__ in _MUTATING.get(type(obj), ()):
+        s.change(obj)
+    if isinstance(obj, str) and any(map(contains_staged, args)):
+        if fn.__name__ == "format":
+            raise StagingError("str.format of run-time values is not compiled", remedy="use an f-string", loc=s.loc)
+        raise StagingError("string methods on run-time values are not compiled", loc=s.loc)
+    if isinstance(obj, list) and fn.__name__ == "sort" and ("key" in kwargs or contains_staged(obj)):
+        from weft.frontend.builtin import sorted_
+
+        obj[:] = sorted_(obj, **kwargs)
+        return None
+    if isinstance(obj, list | tuple) and fn.__name__ in ("index", "count", "remove") and contains_staged((obj, args)):
+        raise StagingError(f"'{fn.__name__}' compares run-time values", remedy="use an array", loc=s.loc)
+    args = tuple(a.__index__() if isinstance(a, Staged) and fn.__name__ in ("pop", "insert") and i == 0 else a for i, a in enumerate(args))
+    value = fn(*args, **kwargs)
+    return s.own(value) if isinstance(value, list | dict | set) and not s.owns(value) else value
+
+
+_MUTATING = {
+    list: frozenset({"append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear"}),
+    dict: frozenset({"update", "pop", "popitem", "setdefault", "clear"}),
+    set: frozenset({"add", "discard", "remove", "update", "pop", "clear"}),
+}
+
+
+def construct(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], node: Any, frame: Frame | None) -> Any:
+    """An instance of a class: a user's ``__init__`` is staged."""
+    s = _state()
+    if issubclass(cls, BaseException):
+        return cls(*args, **kwargs)
+    if issubclass(cls, np.generic) or cls is np.dtype:
+        return native(cls, args, kwargs)
+    init = getattr(cls, "__init__", None)
+    user = isinstance(init, types.FunctionType) and init.__code__.co_filename != "<string>"
+    if cls.__module__ == "builtins" or not (hasattr(cls, "__dict__") and isinstance(init, types.FunctionType | types.WrapperDescriptorType)):
+        if any(map(contains_staged, (*args, *kwargs.values()))):
+            raise StagingError(f"the call of '{cls.__name__}' is not compiled", loc=s.loc)
+        return native(cls, args, kwargs)
+    if issubclass(cls, tuple) or getattr(cls.__new__, "__module__", None) not in (None, "builtins") and not user:
+        return cls(*args, **kwargs)
+    if user:
+        obj = cls.__new__(cls)
+        s.own(obj)
+        s.own(vars(obj))
+        call(init, (obj, *args), kwargs)
+        return obj
+    obj = cls(*args, **kwargs)
+    if hasattr(obj, "__dict__"):
+        s.own(obj)
+        s.own(vars(obj))
+    return obj
+
+
+def staged_attribute(x: Staged, name: str) -> Any:
+    """An attribute or method of a staged array, as the library defines it."""
+    from weft.staged.value import Staged as S
+
+    if name.startswith("_") or name in _INTERNAL:
+        raise AttributeError(name)
+    return getattr(x, name) if hasattr(S, name) else _missing(name)
+
+
+def _missing(name: str) -> Any:
+    raise AttributeError(name)
+
+
+_INTERNAL = frozenset({"atom", "cell", "extent", "fact", "flavour", "put", "sizes", "type", "viewed", "views"})
+
+
+# -- functions with source -------------------------------------------------------------------------------------------
+
+
+def call_python(fn: types.FunctionType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Stage through a Python function."""
+    s = _state()
+    parsed = source.parse(fn)
+    path = s.captures.path(fn)
+    s.captures.functions.setdefault(fn, path)
+    frame = Frame(parsed, python=fn, globals_=fn.__globals__, origin=path)
+    bind(frame, parsed, args, kwargs, fn.__defaults__ or (), fn.__kwdefaults__ or {}, fn.__qualname__)
+    return run(frame)
+
+
+def call_nested(fn: StagedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function defined inside staged code."""
+    frame = Frame(fn.parsed, enclosing=fn.frame, globals_=fn.frame.globals, origin=fn.frame.origin)
+    bind(frame, fn.parsed, args, kwargs, fn.defaults, fn.kw_defaults, fn.__name__)
+    return run(frame)
+
+
+def run(frame: Frame) -> Any:
+    """Execute a bound frame; the value it returns."""
+    from weft.frontend import control, expressions, statements
+
+    s = _state()
+    same = sum([f.parsed.node is frame.parsed.node for f in s.frames])
+    if len(s.frames) > MAX_DEPTH or same > 60:
+        raise StagingError(
+            f"recursion of '{frame.parsed.name}' that does not end while staging (its depth depends on run-time values)",
+            remedy="write it as a loop",
+            loc=s.loc,
+        )
+    s.frames.append(frame)
+    loc = s.loc
+    try:
+        node = frame.parsed.node
+        if type(node).__name__ == "Lambda":
+            return expressions.evaluate(node.body, frame)
+        signal = statements.execute(node.body, frame)
+        if signal is control.RAISED:
+            raise AlwaysRaises
+        return signal.value if signal is not None else None
+    finally:
+        s.frames.pop()
+        s.loc = s.builder.loc = loc
+
+
+class AlwaysRaises(Exception):
+    """A function that raises on every path was called: what follows the call is never reached."""
+
+
+def bind(
+    frame: Frame, parsed: source.Parsed, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: Sequence[Any],
+    kw_defaults: dict[str, Any], name: str,
+) -> None:  # fmt: skip
+    """Bind arguments to a frame's variables as Python does."""
+    a = parsed.node.args
+    positional = [p.id for p in (*a.posonlyargs, *a.args)]
+    only = {p.id for p in a.posonlyargs}
+    values: dict[str, Any] = dict(zip(positional, args, strict=False))
+    extra = args[len(positional) :]
+    if extra and a.vararg is None:
+        raise arith.op_error(TypeError, f"{name}() takes {len(positional)} positional arguments but {len(args)} were given")
+    if a.vararg is not None:
+        values[a.vararg.id] = tuple(extra)
+    names = {p.id for p in a.kwonlyargs} | set(positional) - only
+    rest: dict[str, Any] = {}
+    for k, v in kwargs.items():
+        if k in names:
+            if k in values:
+                raise arith.op_error(TypeError, f"{name}() got multiple values for argument '{k}'")
+            values[k] = v
+        elif a.kwarg is not None:
+            rest[k] = v
+        else:
+            raise arith.op_error(TypeError, f"{name}() got an unexpected keyword argument '{k}'")
+    if a.kwarg is not None:
+        values[a.kwarg.id] = _state().own(rest)
+    for p, d in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
+        values.setdefault(p, default_value(d))
+    for k, d in kw_defaults.items():
+        values.setdefault(k, default_value(d))
+    missing = [p for p in (*positional, *[p.id for p in a.kwonlyargs]) if p not in values]
+    if missing:
+        quoted = ", ".join(f"'{m}'" for m in missing)
+        raise arith.op_error(TypeError, f"{name}() missing {len(missing)} required argument(s): {quoted}")
+    frame.locals.update(values)
+
+
+def default_value(d: Any) -> Any:
+    """A default: arrays become staged constants."""
+    return lift(d) if isinstance(d, np.ndarray) else d
+
+
+def signature_of(fn: Any) -> inspect.Signature | None:
+    """The signature of a callable, where it has one."""
+    try:
+        return inspect.signature(fn)
+    except (TypeError, ValueError):
+        return None
+
+
+__all__ = [
+    "AlwaysRaises", "AtIndexer", "Format", "Loopable", "Range", "Rows", "call", "container_method", "contains_staged",
+    "joined", "loopable", "range_item", "signature_of", "staged_attribute", "truth_of",
+]  # fmt: skip

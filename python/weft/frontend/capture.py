@@ -1,0 +1,119 @@
+"""What a function takes from around it: data becomes hidden arguments, everything else is guarded.
+
+A *source* says where a captured object was found: a global, a closure cell, an attribute. Data found there (numbers,
+arrays, containers) is read anew at each call; other objects must be the same at each call, or the function is staged
+anew. The path of a source names it across processes, for warm starts.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.errors import StagingError
+
+Path = tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A place outside the function: ``kind`` is "dict", "cell", "attr" or "value" (the object itself)."""
+
+    kind: str
+    holder: Any
+    key: Any
+    path: Path
+
+    def entry(self) -> tuple[Any, ...]:
+        """As the runtime's plan takes it."""
+        if self.kind in ("cell", "value"):
+            return (self.kind, self.holder)
+        return (self.kind, self.holder, self.key)
+
+    @property
+    def ident(self) -> tuple[Any, ...]:
+        """Equal for the same place."""
+        return (self.kind, id(self.holder), self.key)
+
+
+def is_data(x: Any) -> bool:
+    """Whether a captured object is data, read at each call, rather than part of the program."""
+    if isinstance(x, bool | np.bool_):
+        return False
+    if isinstance(x, int | float | complex | np.ndarray | np.generic) or hasattr(x, "__array__"):
+        return True
+    if isinstance(x, list | dict):
+        return True
+    if isinstance(x, tuple):
+        return any(is_data(v) for v in x)
+    return False
+
+
+class Captures:
+    """The captured objects of one staging.
+
+    Parameters
+    ----------
+    bring
+        Makes hidden parameters of a captured value and returns it staged.
+    """
+
+    def __init__(self, bring: Any) -> None:
+        self.bring = bring
+        self.hidden: list[tuple[Source, Any]] = []
+        self.statics: list[tuple[Source, Any]] = []
+        self._seen: dict[tuple[Any, ...], Any] = {}
+        self._paths: dict[int, tuple[Any, Path]] = {}
+        self.functions: dict[Any, Path] = {}
+        self.indexable = True
+
+    def read(self, source: Source, value: Any) -> Any:
+        """The staged or static value of a captured object."""
+        if source.ident in self._seen:
+            return self._seen[source.ident]
+        if source.path is None:
+            self.indexable = False
+        if is_data(value):
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise StagingError(f"the captured integer {value} does not fit 64 bits")
+            self.hidden.append((source, value))
+            out = self.bring(value)
+        else:
+            self.statics.append((source, value))
+            self.note(value, source.path)
+            out = value
+        self._seen[source.ident] = out
+        return out
+
+    def note(self, obj: Any, path: Path) -> None:
+        """Remember where an object was found, so that what it holds has a path too."""
+        self._paths.setdefault(id(obj), (obj, path))
+
+    def path(self, obj: Any) -> Path:
+        """The path of an object, if it was found by one."""
+        found = self._paths.get(id(obj))
+        return found[1] if found is not None else None
+
+
+def extend(path: Path, *step: Any) -> Path:
+    """A path one step further."""
+    return None if path is None else (*path, step)
+
+
+def global_source(fn_globals: dict[str, Any], name: str, path: Path) -> Source:
+    """A global of a function found at ``path``."""
+    return Source("dict", fn_globals, name, extend(path, "global", name))
+
+
+def cell_source(fn: types.FunctionType, index: int, path: Path) -> Source:
+    """A closure cell of a function found at ``path``."""
+    assert fn.__closure__ is not None
+    return Source("cell", fn.__closure__[index], None, extend(path, "cell", fn.__code__.co_freevars[index]))
+
+
+def attr_source(obj: Any, name: str, path: Path) -> Source:
+    """An attribute of an object found at ``path``."""
+    return Source("attr", obj, name, extend(path, "attr", name))

@@ -1,0 +1,198 @@
+"""Flattening what variables hold into staged leaves, and joining the types of leaves that meet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from weft.errors import StagingError
+from weft.frontend.frame import UNDEFINED, Maybe, State, Undefined
+from weft.ir.nodes import Atom
+from weft.ir.sizes import Size
+from weft.ir.types import ArrayType
+from weft.staged.arith import cast, retyped
+from weft.staged.value import FLAVOURS, PY_DTYPES, Staged, is_number, lift, py_kind, wrap
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What is known of a staged leaf: its type and flavour."""
+
+    type: ArrayType
+    flavour: str
+
+    def __str__(self) -> str:
+        if self.flavour == "py":
+            return f"a Python {py_kind(self.type.dtype).__name__}"
+        return f"{self.type!r}"
+
+
+class Mismatch(Exception):
+    """Two structures do not meet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A structure: ``kind`` (a container type, "leaf" or "static"), its fixed part, and its children."""
+
+    kind: Any
+    fixed: Any
+    children: tuple[Any, ...]  # Trees; for a leaf: one Leaf
+
+
+def is_leaf(x: Any) -> bool:
+    """Whether a value is a number or staged."""
+    return isinstance(x, Staged) or is_number(x) or isinstance(x, np.ndarray)
+
+
+def is_instance(x: Any, state: State) -> bool:
+    """Whether a value is an object with attributes that staged code made."""
+    return hasattr(x, "__dict__") and not isinstance(x, type) and state.owns(x)
+
+
+def flatten(x: Any, state: State, leaves: list[Any]) -> Tree:
+    """The structure of ``x``; its numbers and staged values are appended to ``leaves``."""
+    if is_leaf(x):
+        v = lift(x)
+        leaves.append(x if isinstance(x, Staged) else v)
+        return Tree("leaf", None, (Leaf(v.type, v.flavour),))
+    if isinstance(x, tuple):
+        return Tree(type(x), None, tuple([flatten(v, state, leaves) for v in x]))
+    if isinstance(x, list):
+        return Tree(list, None, tuple([flatten(v, state, leaves) for v in x]))
+    if isinstance(x, dict):
+        return Tree(dict, tuple(x), tuple([flatten(v, state, leaves) for v in x.values()]))
+    if is_instance(x, state) or (dataclasses.is_dataclass(x) and not isinstance(x, type)):
+        d = vars(x)
+        return Tree(("object", type(x)), tuple(d), tuple([flatten(v, state, leaves) for v in d.values()]))
+    return Tree("static", x, ())
+
+
+def unflatten(tree: Tree, leaves: Any, state: State) -> Any:
+    """The value of a structure; ``leaves`` is an iterator of values."""
+    if tree.kind == "leaf":
+        return next(leaves)
+    if tree.kind == "static":
+        return tree.fixed
+    children = [unflatten(c, leaves, state) for c in tree.children]
+    if tree.kind is list:
+        return state.own(children)
+    if tree.kind is dict:
+        return state.own(dict(zip(tree.fixed, children, strict=True)))
+    if isinstance(tree.kind, tuple):
+        obj = object.__new__(tree.kind[1])
+        vars(obj).update(zip(tree.fixed, children, strict=True))
+        state.own(vars(obj))
+        return state.own(obj)
+    if tree.kind is tuple:
+        return tuple(children)
+    return tree.kind(*children)  # a named tuple
+
+
+def join(a: Tree, b: Tree, state: State) -> Tree:
+    """The structure that both fit.
+
+    Raises
+    ------
+    Mismatch
+        The structures differ, or leaves have types that do not join; the text says how.
+    """
+    if a.kind == "leaf" and b.kind == "leaf":
+        return Tree("leaf", None, (join_leaf(a.children[0], b.children[0], state),))
+    if a.kind != b.kind:
+        raise Mismatch(f"{describe(a)} and {describe(b)}")
+    if a.kind == "static":
+        if a.fixed is b.fixed or _equal(a.fixed, b.fixed):
+            return a
+        raise Mismatch(f"{describe(a)} and {describe(b)}")
+    if a.fixed != b.fixed or len(a.children) != len(b.children):
+        raise Mismatch(f"{describe(a)} and {describe(b)}")
+    return Tree(a.kind, a.fixed, tuple([join(x, y, state) for x, y in zip(a.children, b.children, strict=True)]))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return type(a) is type(b) and bool(a == b)
+    except Exception:
+        return False
+
+
+def join_leaf(a: Leaf, b: Leaf, state: State) -> Leaf:
+    """The type that both leaves convert to without loss of meaning."""
+    if a == b:
+        return a
+    flavour = max(a.flavour, b.flavour, key=FLAVOURS.index)
+    dtype = _join_dtypes(a, b)
+    if len(a.type.shape) != len(b.type.shape):
+        raise Mismatch(f"{a} and {b}")
+    shape: list[Size] = []
+    for m, n in zip(a.type.shape, b.type.shape, strict=True):
+        m, n = state.resolve(m), state.resolve(n)
+        if m != n:
+            x, y = state.number(m), state.number(n)
+            if x is None or x != y or not state.decide("==", m - n, "shapes that meet in one variable agree"):
+                raise Mismatch(f"{a} and {b}")
+            m = state.resolve(m)
+        shape.append(m)
+    return Leaf(ArrayType(dtype, tuple(shape)), flavour)
+
+
+def _join_dtypes(a: Leaf, b: Leaf) -> np.dtype[Any]:
+    if a.type.dtype == b.type.dtype:
+        return a.type.dtype
+    zero = {"b": False, "i": 0, "f": 0.0, "c": 0j}
+    out = np.result_type(*[zero[x.type.dtype.kind] if x.flavour == "py" else x.type.dtype for x in (a, b)])
+    if a.flavour == b.flavour == "py":
+        return PY_DTYPES[py_kind(out)] if out.kind in "bifc" else out
+    return out
+
+
+def describe(t: Tree) -> str:
+    """A structure in words, for messages."""
+    if t.kind == "leaf":
+        return str(t.children[0])
+    if t.kind == "static":
+        return "undefined" if isinstance(t.fixed, Undefined) else repr(t.fixed)
+    inner = ", ".join(map(describe, t.children))
+    if t.kind is list:
+        return f"[{inner}]"
+    if t.kind is dict:
+        return "{" + ", ".join(f"{k!r}: {describe(c)}" for k, c in zip(t.fixed, t.children, strict=True)) + "}"
+    name = t.kind[1].__name__ if isinstance(t.kind, tuple) else t.kind.__name__
+    return f"({inner})" if t.kind is tuple else f"{name}({inner})"
+
+
+def leaf_types(tree: Tree) -> list[Leaf]:
+    """The leaves of a structure."""
+    if tree.kind == "leaf":
+        return [tree.children[0]]
+    return [x for c in tree.children for x in leaf_types(c)]
+
+
+def as_leaf(x: Any, leaf: Leaf) -> Atom:
+    """A value's atom, converted to the type of ``leaf``."""
+    return fit(lift(x).atom, leaf.type)
+
+
+def fit(a: Atom, t: ArrayType) -> Atom:
+    """An atom cast to a type that joining gave."""
+    a = cast(a, t.dtype)
+    from weft.ir.sizes import same_shape
+
+    return a if same_shape(a.type.shape, t.shape) else retyped(a, t.shape)
+
+
+def rebuild(tree: Tree, atoms: Sequence[Atom], state: State, make: Callable[[Atom, str], Staged] = wrap) -> Any:
+    """A value of this structure from atoms in the order of its leaves."""
+    pairs = zip(atoms, leaf_types(tree), strict=True)
+    return unflatten(tree, iter([make(a, leaf.flavour) for a, leaf in pairs]), state)
+
+
+__all__ = [
+    "UNDEFINED", "Leaf", "Maybe", "Mismatch", "StagingError", "Tree", "as_leaf", "describe", "fit", "flatten",
+    "is_leaf", "join", "leaf_types", "rebuild", "unflatten",
+]  # fmt: skip
