@@ -98,15 +98,19 @@ def _power(x: Any, y: Any) -> Any:
 
 
 def _power_x(x: Atom, y: Atom) -> Any:
+    if isinstance(y, Lit) and y.value == 0:
+        return 0
+
     def partial(t: Atom) -> Atom:
         if isinstance(y, Lit) and y.value == 2:
             return mul(t, mul(like(2, x), x))
-        one, zero = like(1, y), like(0, y)
         if isinstance(y, Lit):
-            less: Atom = like(y.value - 1 if y.value != 0 else 1, y)
-        else:
-            less = prim("select")(prim("eq")(y, zero), one, sub(y, one))
-        return mul(t, mul(y, pow_(x, less)))
+            return mul(t, mul(y, pow_(x, like(y.value - 1, y))))
+        # 0 * 0 ** -1 is to be 0; elsewhere the exponent stays y - 1, so that the rule is differentiable in y
+        eq, one, zero = prim("eq"), like(1, y), like(0, y)
+        singular = prim("bitand")(eq(y, zero), prim("bitor")(eq(x, like(0, x)), prim("ne")(x, x)))
+        powers = pow_(x, prim("select")(singular, one, sub(y, one)))
+        return mul(t, mul(y, prim("select")(singular, zero, powers)))
 
     return partial
 
