@@ -55,10 +55,12 @@ def cpu_identity() -> str:
 def weft_stamp() -> str:
     """A hash that changes when weft's own files do, so that a new weft never reads an old one's records."""
     parts = [str(ABI_VERSION), sys.version]
-    root = Path(__file__).resolve().parents[1]
-    for path, stat in _files(root):
-        if path.endswith((".py", ".j2", ".h", ".o", ".so")):
-            parts.append(f"{path[len(str(root)) :]} {stat.st_size} {stat.st_mtime_ns}")
+    package = Path(__file__).resolve().parents[1]
+    source = package.parents[1]  # of an editable install, whose templates and headers are the source tree's own
+    for root in (package, source / "templates", source / "csrc" / "include", source / "csrc" / "kernels"):
+        for path, stat in _files(root) if root.is_dir() else ():
+            if path.endswith((".py", ".j2", ".h", ".o", ".so")):
+                parts.append(f"{path[len(str(source)) :]} {stat.st_size} {stat.st_mtime_ns}")
     return digest(*parts)
 
 
