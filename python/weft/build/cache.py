@@ -9,7 +9,6 @@ its holder dies.
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.util
 import json
 import os
@@ -27,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from weft.build.environment import blake2b
 from weft.build.files import CacheError, check_owner, make_private, temporary_name, write_atomically
 
 DEFAULT_LIMIT = 1 << 30
@@ -267,8 +267,12 @@ def _seal(path: Path) -> None:
     """Append what `_is_whole` checks. Loaders do not mind bytes after the end of a shared object."""
     data = path.read_bytes()
     with open(path, "ab") as f:
-        f.write(_MAGIC + len(data).to_bytes(8, "little") + hashlib.sha256(data).digest())
+        f.write(_MAGIC + len(data).to_bytes(8, "little") + _hash(data))
     path.chmod(0o600)
+
+
+def _hash(data: bytes | memoryview) -> bytes:
+    return blake2b(data, digest_size=32).digest()
 
 
 def _is_whole(data: bytes) -> bool:
@@ -277,11 +281,7 @@ def _is_whole(data: bytes) -> bool:
     view = memoryview(data)
     body, trailer = view[:-_TRAILER], view[-_TRAILER:]
     size = int.from_bytes(trailer[len(_MAGIC) : len(_MAGIC) + 8], "little")
-    return (
-        trailer[: len(_MAGIC)] == _MAGIC
-        and size == len(body)
-        and trailer[len(_MAGIC) + 8 :] == hashlib.sha256(body).digest()
-    )
+    return trailer[: len(_MAGIC)] == _MAGIC and size == len(body) and trailer[len(_MAGIC) + 8 :] == _hash(body)
 
 
 # -- the process's cache -----------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +30,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def temporary_name(path: Path) -> Path:
     """A name beside ``path`` that no other process uses; trimming the cache removes it if it is left behind."""
-    return path.with_name(f".tmp-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    return path.with_name(f".tmp-{os.getpid()}-{os.urandom(4).hex()}-{path.name}")
 
 
 @contextmanager

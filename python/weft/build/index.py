@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import hashlib
 import json
 import os
 import sys
@@ -23,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.build import cache as caches
-from weft.build.environment import cpu_identity, digest, weft_stamp
+from weft.build.environment import blake2b, cpu_identity, digest, weft_stamp
 from weft.build.files import check_owner, make_private, write_atomically
 
 _VARIANTS = 8  # records kept of one function at one signature
@@ -46,14 +45,14 @@ def code_digest(code: types.CodeType) -> str:
     known = _code_digests.get(id(code))
     if known is not None and known[0] is code:
         return known[1]
-    h = hashlib.sha256()
+    h = blake2b(digest_size=16)
     h.update(code.co_code)
     h.update(getattr(code, "co_exceptiontable", b""))
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
     h.update(repr((code.co_name, counts, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)).encode())
     for c in code.co_consts:
         h.update((_constant(c) + "\n").encode())
-    found = h.hexdigest()[:32]
+    found = h.hexdigest()
     if len(_code_digests) > 10_000:
         _code_digests.clear()
     _code_digests[id(code)] = (code, found)  # holding the code keeps its id from being used again
