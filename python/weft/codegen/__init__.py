@@ -1,0 +1,5 @@
+"""Code generation: loop nests to C++ text. Python prints expressions and statements; templates own the skeletons."""
+
+from weft.codegen.cpp import cpp
+
+__all__ = ["cpp"]

@@ -1,0 +1,70 @@
+"""C++ names for variables and buffers: the user's, made legal and unique."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+_KEYWORDS = """
+alignas alignof and asm auto bool break case catch char class concept const constexpr continue decltype default delete
+do double else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept
+not nullptr operator or private protected public register requires return short signed sizeof static struct switch
+template this throw true try typedef typeid typename union unsigned using virtual void volatile while xor linux unix
+ctx inputs scalars sizes lo hi failure status views main
+"""
+
+
+@functools.cache
+def reserved() -> frozenset[str]:
+    """Words a variable cannot be called: C++'s, the skeletons', and every name that the kernel headers mention."""
+    from weft.runtime.paths import kernels_dir
+
+    words = set(_KEYWORDS.split())
+    for header in sorted(kernels_dir().glob("*.h")):
+        text = re.sub(r"//.*", "", header.read_text())
+        words.update(w for w in re.findall(r"[A-Za-z_]\w*", text) if len(w) > 2)
+        words.update(re.findall(r"#\s*define\s+(\w+)", text))
+    return frozenset(words)
+
+
+class Names:
+    """Hands out names: the hint if it is free, else with a number."""
+
+    def __init__(self) -> None:
+        self._names: dict[Any, str] = {}
+        self._taken: set[str] = set()
+        self._next: dict[str, int] = {}
+        self._scopes: list[list[str]] = [[]]
+
+    def enter(self) -> None:
+        """Begin a C++ block."""
+        self._scopes.append([])
+
+    def leave(self) -> None:
+        """End a block: the names that were given in it are free again."""
+        for name in self._scopes.pop():
+            self._taken.discard(name)
+        self._next.clear()
+
+    def __call__(self, key: Any, hint: str) -> str:
+        """The name of ``key``, which is ``hint`` if possible."""
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = self.fresh(hint)
+        return name
+
+    def fresh(self, hint: str) -> str:
+        """A name that nothing else has."""
+        base = re.sub(r"\W", "_", hint) if not hint.isidentifier() or not hint.isascii() else hint
+        base = re.sub(r"[^\x00-\x7f]", "_", base) or "v"
+        if base[0].isdigit() or base.startswith("__"):
+            base = "v" + base.lstrip("_")
+        name = base
+        known = reserved()
+        while name in self._taken or name in known:
+            self._next[base] = self._next.get(base, 0) + 1
+            name = f"{base}{self._next[base]}" if not base[-1].isdigit() else f"{base}_{self._next[base]}"
+        self._taken.add(name)
+        self._scopes[-1].append(name)
+        return name
