@@ -549,6 +549,29 @@ def test_lanes_as_many_as_an_axis():
     assert evaluate(verify(g), np.arange(3.0), 2.0)[0].shape == (4, 3)
 
 
+def test_a_closure_and_the_sizes_around_it():
+    """Free variables are shared by the lanes, and the number of lanes may be any size of the function around."""
+    n = Var(I, "n")
+    x, w = Var(vector(dim(n)), "x"), Var(S, "w")
+    p = Var(S, "p")
+    with Builder() as b, b.scope((x, w)) as body:
+        with b.scope((p,)) as inner:
+            (y,) = if_(P.gt(p, w), lambda: [P.mul(p, w)], lambda: [P.add(p, at(x, 0))])
+            inner.results = (y,)
+        lifted, flags = batch(Function("inner", inner), (True,), size=dim(n) - 1)
+        assert flags == (True,) and lifted.sizes == ()
+        rows = P.index(x, 1, spec=(Span(dim(n) - 1),), mode="fast")
+        from weft.ir.nodes import Renamer
+
+        renamer = Renamer({lifted.params[0]: rows})
+        for s in lifted.body.stmts:
+            b.append(renamer.stmt(s))
+        body.results = renamer.all(lifted.results)
+    f = verify(Function("f", body, ((n, 0, 0),)))
+    v = np.array([5.0, 1.0, 3.0, 2.0])
+    np.testing.assert_array_equal(evaluate(f, v, 2.0)[0], [6.0, 6.0, 7.0])
+
+
 # -- derivatives compose -----------------------------------------------------------------------------------------------------
 
 

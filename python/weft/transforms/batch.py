@@ -47,8 +47,9 @@ def batch(
     batched
         For each parameter, whether it has the batch axis, which leads.
     size
-        The number of lanes, when it is fixed or known already; otherwise a new symbol bound by the first batched
-        parameter. It must be given where it is 0 or 1 (symbols from parameters are at least 2).
+        The number of lanes, when it is fixed or known already (it may name ``f``'s own sizes, or those of a function
+        around it); otherwise a new symbol bound by the first batched parameter. It must be given where it is 0 or 1
+        (symbols from parameters are at least 2).
     force
         Give every result the batch axis, also those that are the same for all lanes.
 
@@ -160,10 +161,9 @@ class _Lifter:
             if own.issuperset(v for v, _ in given.terms):
                 self.size = self.same.static(given)
                 return None
-            if given.var is None or True not in self.flags:
-                raise ValueError(f"vmap: the number of lanes, {given}, names sizes that {self.f.name} does not have")
+            # else it names sizes of the function around a closure; one symbol alone is bound, so that g stands alone
             self.size = given
-            return given.var
+            return given.var if True in self.flags else None
         if given is not None:
             self.size = given
             return None
