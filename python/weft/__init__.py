@@ -1,5 +1,8 @@
 """weft: a source-to-source transforming compiler for numeric Python."""
 
+import importlib
+from typing import Any
+
 from weft.api.grad import grad, jvp, value_and_grad, vjp
 from weft.api.jit import jit
 from weft.api.vmap import vmap
@@ -9,3 +12,16 @@ from weft.runtime import Array
 __version__ = "0.1.0"
 
 __all__ = ["Array", "CompileError", "StagingError", "grad", "jit", "jvp", "value_and_grad", "vjp", "vmap"]
+
+_SUBMODULES = ("lax", "numpy", "tree", "tree_util")
+
+
+def __getattr__(name: str) -> Any:
+    """Library modules are imported when they are first named."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"weft.{name}")
+    raise AttributeError(f"module 'weft' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_SUBMODULES])

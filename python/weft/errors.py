@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import linecache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 if TYPE_CHECKING:
     from weft.ir.nodes import Loc
@@ -56,3 +59,29 @@ def located(message: str, loc: Loc | None) -> str:
     width = (loc.end_col if loc.end_line == loc.line else len(line)) - loc.col
     caret = " " * (loc.col - indent) + "^" * max(1, width)
     return f"{message}{where}\n      {line.strip()}\n      {caret}"
+
+
+# -- what running programs raise and print ---------------------------------------------------------------------------
+
+_NATIVE = (np.float64, np.int64, np.bool_, np.complex128)
+
+
+def shown(value: Any) -> Any:
+    """A run-time value as the Python program would format it: NumPy's default scalars as Python's."""
+    if isinstance(value, np.ndarray):
+        value = value[()] if value.ndim == 0 else value.copy()
+    return value.item() if isinstance(value, _NATIVE) else value
+
+
+def exception_class(name: str) -> type[BaseException]:
+    """The exception class of this name, among Python's and NumPy's.
+
+    Raises
+    ------
+    TypeError
+        There is none.
+    """
+    found = getattr(builtins, name, None) or getattr(np.linalg, name, None)
+    if not (isinstance(found, type) and issubclass(found, BaseException)):
+        raise TypeError(f"{name!r} is not an exception")
+    return found

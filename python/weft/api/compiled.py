@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import builtins
+import functools
 import inspect
 import threading
 import warnings
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from weft.api.transformed import Inspection, Transformed
 from weft.runtime import Plan, Signature
@@ -29,39 +26,66 @@ class Compiled:
 
     program: Program | None
     function: Function | None
-    cpp: str
     module: Any = None
     signature: Signature | None = None
     guards: list[tuple[str, int, list[tuple[int, int]], str]] = field(default_factory=list)
-
-
-def signature_of(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Signature:
-    """The signature of a call."""
-    return t.signature(args, kwargs)
+    interpreter: Any = None
 
 
 def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer a call for which no plan holds: from the disk cache, or by compiling."""
-    from weft.api import warm
     from weft.staged.context import staging
 
     if staging():
         return t.stage_call(args, kwargs)
     with _lock:
-        signature = signature_of(t, args, kwargs)
-        plan = warm.load(t, signature, args, kwargs)
-        if plan is None:
-            plan = compile_call(t, signature)
+        signature = t.signature(args, kwargs)
+        for leaf in signature.leaves:
+            if leaf.dtype == "I":
+                raise OverflowError(f"the integer {leaf.path} = {leaf.value} does not fit 64 bits")
+        plan = _interpreted(t, signature) or _plan(t, signature, args, kwargs)
         if isinstance(plan, Plan):
             t.add(signature.key, plan)
-    if isinstance(plan, Plan):
-        return t.run(plan, args, kwargs)
-    return plan(args, kwargs)
+            run = functools.partial(t.run, plan, args, kwargs)
+        else:
+            run = plan
+    return run()
+
+
+def _plan(t: Transformed, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A plan for a call, or a function that answers it."""
+    from weft.api import warm
+
+    loaded = warm.load(t, signature)
+    if loaded is not None:
+        recipe, module = loaded
+        t._loaded += 1
+        t._programs.append(Compiled(None, None, module, signature, recipe.guards))
+        t._reasons.append("loaded from the disk cache")
+    else:
+        made = compile_call(t, signature)
+        if not isinstance(made, tuple):
+            leaves = made.applies(signature)
+            assert leaves is not None
+            return functools.partial(made.run, leaves)
+        recipe, module = made
+    hidden_key = t.signature(args, kwargs, recipe.hidden).hidden_key if recipe.hidden else None
+    return recipe.plan(module, hidden_key)
+
+
+def _interpreted(t: Transformed, signature: Signature) -> Any:
+    """An interpreted program that answers this call, where there is no compiler."""
+    for c in t._programs:
+        if c.interpreter is not None and c.signature is not None and c.signature.key == signature.key:
+            leaves = c.interpreter.applies(signature)
+            if leaves is not None:
+                return functools.partial(c.interpreter.run, leaves)
+    return None
 
 
 def stage_only(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
     """Stage a call."""
-    return stage_signature(t, signature_of(t, args, kwargs))
+    return stage_signature(t, t.signature(args, kwargs))
 
 
 def stage_signature(t: Transformed, signature: Signature) -> Program:
@@ -93,32 +117,32 @@ def optimise(f: Function) -> Function:
     return run(f)
 
 
-def compile_call(t: Transformed, signature: Signature) -> Plan | Callable[..., Any]:
-    """Compile a signature; without a compiler, a function that interprets."""
+def compile_call(t: Transformed, signature: Signature) -> Any:
+    """Compile a signature: a recipe and the module; without a compiler, an interpreter of it."""
     from weft.api import warm
-    from weft.build.artifact import NoCompiler, build
-    from weft.build.artifact import find_toolchain
+    from weft.api.recipe import recipe_of
+    from weft.build.artifact import build, find_toolchain
 
-    program = stage_signature(t, signature)
-    assert program.function is not None
     reason = why(t, signature)
+    program = stage_signature(t, signature)
     if find_toolchain() is None:
+        from weft.api.interpreted import Interpreted
+
         warn_once(
             "no C++ compiler was found: weft interprets functions with NumPy, which gives the same results slowly."
             " Install g++ or clang++, or set CXX (`weft doctor` tells more)."
         )
-        t._programs.append(Compiled(program, program.function, "", None, signature, program.guards))
+        made = Interpreted(program)
+        t._programs.append(Compiled(program, program.function, None, signature, program.guards, made))
         t._reasons.append(reason)
-        return plan_of(program, interpreted_entry(program), None)
+        return made
     cpp, meta = render(program.function)
-    try:
-        module = build(cpp, name=program.function.name)
-    except NoCompiler:
-        return plan_of(program, interpreted_entry(program), None)
-    t._programs.append(Compiled(program, program.function, cpp, module, signature, program.guards))
+    module = build(cpp, name=program.function.name)
+    recipe = recipe_of(program, meta)
+    t._programs.append(Compiled(program, program.function, module, signature, program.guards))
     t._reasons.append(reason)
-    warm.store(t, signature, program, meta, module)
-    return plan_of(program, module, meta)
+    warm.store(t, signature, program, recipe, module)
+    return recipe, module
 
 
 def render(f: Function) -> tuple[str, dict[str, Any]]:
@@ -127,7 +151,7 @@ def render(f: Function) -> tuple[str, dict[str, Any]]:
     from weft.lowering import lower
 
     program = lower(f)
-    return cpp(program, name=f.name), program.meta
+    return cpp(program), program.meta
 
 
 def why(t: Transformed, signature: Signature) -> str:
@@ -162,50 +186,13 @@ def warn_once(message: str) -> None:
         warnings.warn(message, RuntimeWarning, stacklevel=5)
 
 
-# -- plans -----------------------------------------------------------------------------------------------------------
-
-
-def plan_of(program: Program, module: Any, meta: dict[str, Any] | None) -> Any:
-    """The runtime's plan for a compiled program (or the interpreter's function)."""
-    captures = program.captures
-    statics = [(*source.entry(), value) for source, value in captures.statics if source.kind != "value"]
-    hidden = [source.entry() for source, _ in captures.hidden]
-    results = [(r.kind, r.dtype, r.rank, r.flavour, r.leaf) for r in program.results]
-    guards = [(kind, const, terms) for kind, const, terms, _ in program.guards]
-    if meta is None:
-        return module
-    entry = next(iter(module.entries.values()))
-    return Plan(
-        entry, owner=module, guards=guards, statics=statics, hidden=hidden, results=results, tree=program.tree,
-        mutates=program.mutates, host=host_functions(meta), heavy=bool(meta.get("heavy")),
-    )  # fmt: skip
-
-
-def host_functions(meta: dict[str, Any]) -> list[Callable[..., Any]]:
-    """The Python functions that a program calls back: raise, print, NumPy's meaning of a primitive."""
-    return [host_function(dict(entry)) for entry in meta.get("host", ())]
-
-
-def host_function(entry: dict[str, Any]) -> Callable[..., Any]:
-    """One host function from its description."""
-    from weft.runtime import hostcalls
-
-    return hostcalls.make(entry)
-
-
-def interpreted_entry(program: Program) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-    """A function that runs the program by the IR interpreter."""
-    from weft.api.interpreted import Interpreted
-
-    return Interpreted(program)
-
-
 # -- looking ---------------------------------------------------------------------------------------------------------
 
 
 def inspect_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any], target: str) -> Inspection:
     """The stages of the program for these arguments."""
     from weft.build import artifact
+    from weft.build import cache as caches
     from weft.ir.printer import to_text
     from weft.ir.unparse import to_python
 
@@ -215,8 +202,8 @@ def inspect_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any], 
     cpp, _ = render(program.function)
     path = None
     if artifact.find_toolchain() is not None:
-        path = getattr(artifact.build(cpp, name=program.function.name), "__file__", None)
-        path = path and str(path).rsplit(".", 1)[0].split(".")[0] + ".cpp"
+        module = artifact.build(cpp, name=program.function.name)
+        path = str(caches.default().path(module.__name__, ".cpp"))
     return Inspection(to_text(program.function), cpp, to_python(program.function), path)
 
 
@@ -237,12 +224,3 @@ def source_of(t: Transformed) -> str:
         if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]  # fmt: skip
     return to_python(stage_only(t, (1.0,) * len(needed), {}).function)
-
-
-def exception(name: str) -> type[BaseException]:
-    """One of Python's exceptions by its name."""
-    found = getattr(builtins, name, None)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else RuntimeError
-
-
-_ = (np, Sequence)

@@ -1,14 +1,241 @@
-"""Warm starts: a plan from the disk cache without staging."""
+"""Warm starts: recipes on disk, found from the function's code and the signature without staging.
+
+A recipe is stored with the routes by which staging reached functions and captured objects (see `weft.build.index`);
+where one cannot be described for another process nothing is stored, and the next process stages anew.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
+import numpy as np
 
-def load(t: Any, signature: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The plan recorded for this call, or None."""
-    return None
+from weft.api.recipe import Recipe, holds, table_of
+from weft.api.transformed import Transformed
+from weft.build import artifact, index
+from weft.build.index import Dependency, Guard, Record, Unindexable
+from weft.runtime import Signature, flatten_value
 
 
-def store(t: Any, signature: Any, program: Any, meta: Any, module: Any) -> None:
-    """Record a plan."""
+def root_of(t: Any) -> Any:
+    """The user's function inside weft's transformations."""
+    while isinstance(t, Transformed):
+        t = t.__wrapped__  # type: ignore[assignment]
+    return t
+
+
+def titles(t: Any) -> str:
+    """The transformations of a function, outermost first."""
+    parts = []
+    while isinstance(t, Transformed):
+        parts.append(t.title)
+        t = t.__wrapped__  # type: ignore[assignment]
+    return "/".join(parts)
+
+
+def signature_text(signature: Signature) -> str:
+    """A signature as a text that is equal in every process.
+
+    Raises
+    ------
+    Unindexable
+        A static argument that has no such text.
+    """
+    leaves = [
+        (x.flavour, str(x.dtype), tuple([min(n, 2) for n in x.shape]), x.alias, isinstance(x.value, np.generic))
+        for x in signature.leaves
+    ]
+    return repr((leaves, _tree(signature.args), _tree(signature.kwargs)))
+
+
+def _tree(tree: tuple[Any, ...]) -> Any:
+    match tree:
+        case ("leaf", _) | ("none",):
+            return tree
+        case ("static", obj):
+            return ("static", index.describe(obj))
+        case ("tuple" | "list", items):
+            return (tree[0], [_tree(t) for t in items])
+        case ("dict", keys, items):
+            return ("dict", index.describe(tuple(keys)), [_tree(t) for t in items])
+        case ("namedtuple", cls, items):
+            return ("namedtuple", index.describe(cls), [_tree(t) for t in items])
+        case ("custom", cls, aux, items):
+            return ("custom", index.describe(cls), index.describe(aux), [_tree(t) for t in items])
+    raise Unindexable(f"a structure of an unknown kind: {tree[0]!r}")
+
+
+def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
+    """The recipe and module recorded for this call, if all they depend on is as it was."""
+    root = root_of(t)
+    try:
+        text = signature_text(signature)
+        found: list[Recipe] = []
+
+        def accept(plan: Any) -> bool:
+            recipe = decode(plan, root)
+            leaves = list(signature.leaves)
+            for entry, key in zip(recipe.hidden, plan["hidden_types"], strict=True):
+                inner = flatten_value(_read(entry))
+                if signature_text(inner) != key:
+                    return False
+                leaves += inner.leaves
+            if not holds(recipe.guards, table_of(leaves)):
+                return False
+            found[:] = [recipe]
+            return True
+
+        record = index.lookup(root, titles(t), text, accept=accept)
+    except (Unindexable, LookupError, AttributeError, ImportError):
+        return None
+    if record is None or not found:
+        return None
+    module = artifact.load(record.artifact)
+    return None if module is None else (found[0], module)
+
+
+def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, module: Any) -> None:
+    """Record a recipe, if everything it depends on can be found and recognised in another process."""
+    captures = program.captures
+    if not captures.indexable:
+        return
+    root = root_of(t)
+    try:
+        dependencies = [Dependency.of(fn, path) for fn, path in captures.functions.items() if fn is not root]
+        guards: list[Guard] = []
+        for source, value in captures.statics:
+            if source.path is None:
+                return
+            guards += _guards(value, source.path)
+        plan = encode(recipe, captures)
+        text = signature_text(signature)
+    except (Unindexable, TypeError):
+        return
+    index.store(root, titles(t), text, Record(tuple(dependencies), tuple(guards), plan, module.__name__))
+
+
+def _guards(value: Any, path: Any) -> list[Guard]:
+    """What tells that a captured object is the same in another process."""
+    if isinstance(value, Transformed):
+        inner = value.__wrapped__
+        return [
+            Guard.of(value.title, (*path, ("attr", "title"))),
+            *_guards(inner, (*path, ("attr", "__wrapped__"))),
+        ]
+    return [Guard.of(value, path)]
+
+
+# -- recipes as JSON -------------------------------------------------------------------------------------------------
+
+
+def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
+    """A recipe as JSON values.
+
+    Raises
+    ------
+    Unindexable
+        The result's structure has a class or constant that another process could not make.
+    """
+    return {
+        "guards": recipe.guards,
+        "statics": [[list(s) for s in source.path] for source, _ in captures.statics],
+        "hidden": [[list(s) for s in source.path] for source, _ in captures.hidden],
+        "hidden_types": [signature_text(flatten_value(value)) for _, value in captures.hidden],
+        "results": [[k, None if d is None else d.str, rank, f, leaf] for k, d, rank, f, leaf in recipe.results],
+        "tree": _encode_tree(recipe.tree),
+        "mutates": recipe.mutates,
+        "host": [_plain(entry) for entry in recipe.host],
+        "heavy": recipe.heavy,
+    }
+
+
+def _plain(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {str(k): _plain(v) for k, v in x.items()}
+    if x is None or isinstance(x, str | int | float):
+        return x
+    raise Unindexable(f"a host function that needs a {type(x).__name__}")
+
+
+def _encode_tree(tree: tuple[Any, ...]) -> Any:
+    match tree:
+        case ("leaf", k):
+            return ["leaf", k]
+        case ("const", x):
+            if x is not None and type(x) not in (bool, int, float, str):
+                raise Unindexable(f"a constant result of type {type(x).__name__}")
+            return ["const", x]
+        case ("tuple" | "list", items):
+            return [tree[0], [_encode_tree(t) for t in items]]
+        case ("dict", keys, items):
+            if not all(type(k) is str for k in keys):
+                raise Unindexable("a dict result with keys that are not strings")
+            return ["dict", list(keys), [_encode_tree(t) for t in items]]
+        case ("call", cls, items):
+            if not (isinstance(cls, type) and hasattr(cls, "_fields")) or "<" in cls.__qualname__:
+                raise Unindexable("a custom container as a result")
+            return ["call", [cls.__module__, cls.__qualname__], [_encode_tree(t) for t in items]]
+    raise Unindexable(f"a result of an unknown kind: {tree[0]!r}")
+
+
+def _decode_tree(tree: Any) -> tuple[Any, ...]:
+    match tree:
+        case ["leaf" | "const", x]:
+            return (tree[0], x)
+        case ["tuple" | "list", items]:
+            return (tree[0], [_decode_tree(t) for t in items])
+        case ["dict", keys, items]:
+            return ("dict", tuple(keys), [_decode_tree(t) for t in items])
+        case ["call", [module, name], items]:
+            cls: Any = importlib.import_module(module)
+            for part in name.split("."):
+                cls = getattr(cls, part)
+            return ("call", cls, [_decode_tree(t) for t in items])
+    raise LookupError(f"a stored structure of an unknown kind: {tree!r}")
+
+
+def decode(plan: dict[str, Any], root: Any) -> Recipe:
+    """The recipe of a stored plan, its routes followed from the function ``root``."""
+    return Recipe(
+        guards=[(k, c, [(s, x) for s, x in terms], why) for k, c, terms, why in plan["guards"]],
+        statics=[(*_entry(route, root), index.follow(route, root)) for route in plan["statics"]],
+        hidden=[_entry(route, root) for route in plan["hidden"]],
+        results=[(k, None if d is None else np.dtype(d), rank, f, leaf) for k, d, rank, f, leaf in plan["results"]],
+        tree=_decode_tree(plan["tree"]),
+        mutates=plan["mutates"],
+        host=plan["host"],
+        heavy=plan["heavy"],
+    )
+
+
+def _entry(route: Any, root: Any) -> tuple[Any, ...]:
+    """Where the last step of a route is read, as the plan takes it."""
+    holder = index.follow(route[:-1], root)
+    kind, key = route[-1]
+    if kind == "global":
+        return ("dict", _function(holder).__globals__, key)
+    if kind == "cell":
+        fn = _function(holder)
+        return ("cell", fn.__closure__[fn.__code__.co_freevars.index(key)])
+    if kind == "attr":
+        return ("attr", holder, key)
+    raise LookupError(f"a stored route ends in {kind!r}")
+
+
+def _function(x: Any) -> Any:
+    fn = index.plain_function(x)
+    if fn is None:
+        raise LookupError("a stored route leads to something that is not a function any more")
+    return fn
+
+
+def _read(entry: tuple[Any, ...]) -> Any:
+    match entry:
+        case ("dict", d, key):
+            return d[key]
+        case ("cell", cell):
+            return cell.cell_contents
+        case ("attr", obj, name):
+            return getattr(obj, name)
+    raise LookupError(f"a captured value of an unknown kind: {entry[0]!r}")

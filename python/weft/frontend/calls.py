@@ -12,6 +12,7 @@ import numpy as np
 
 from weft.errors import StagingError, located
 from weft.frontend import source
+from weft.frontend.capture import extend
 from weft.frontend.frame import Frame, StagedFunction, StagedMethod, State
 from weft.staged import arith
 from weft.staged.context import current
@@ -58,7 +59,7 @@ def joined(parts: Sequence[Any], sep: str, start: str = "", end: str = "") -> Fo
             text.append(_renumber(p.text, len(values)))
             values.extend(p.values)
         elif isinstance(p, Staged):
-            text.append("{" + str(len(values)) + "}")
+            text.append("{" + str(len(values)) + "!s}")
             values.append(p)
         else:
             shown = _show(p, values)
@@ -73,7 +74,7 @@ def _show(p: Any, values: list[Any]) -> str:
         parts = []
         for v in p:
             if isinstance(v, Staged):
-                parts.append("{" + str(len(values)) + "!r}")
+                parts.append("{" + str(len(values)) + ("!s}" if v.flavour == "py" else "!r}"))
                 values.append(v)
             else:
                 parts.append(_show(v, values) if isinstance(v, list | tuple) else _escape(repr(v)))
@@ -102,6 +103,8 @@ def call(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, node: Any = 
     if isinstance(fn, StagedFunction):
         return call_nested(fn, args, kwargs)
     if is_transformed(fn):
+        captures = _state().captures
+        captures.note(fn.__wrapped__, extend(captures.path(fn), "attr", "__wrapped__"))
         return fn.stage_call(args, kwargs)
     if isinstance(fn, StagedMethod):
         return call(fn.fn, args, kwargs, node=node, frame=frame)

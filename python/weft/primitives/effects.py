@@ -2,44 +2,26 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 import numpy as np
 
+from weft.errors import exception_class, shown
 from weft.ir.primitive import Elementwise, Host, Primitive, register
 from weft.ir.types import ArrayType
 from weft.primitives.declare import ANY, elementwise_batch, format_cpp
 from weft.primitives.samples import dtypes, values
 
-_NATIVE = (np.float64, np.int64, np.bool_, np.complex128)
-
-
-def shown(value: Any) -> Any:
-    """A value as the Python program would print it: NumPy's default scalars as Python's."""
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    return value.item() if isinstance(value, _NATIVE) else value
-
-
-def exception(name: str) -> type[BaseException]:
-    """The exception class of this name."""
-    found = getattr(builtins, name, None) or getattr(np.linalg, name, None)
-    if not (isinstance(found, type) and issubclass(found, BaseException)):
-        raise TypeError(f"{name!r} is not an exception")
-    return found
-
-
 def _check_type(pred: ArrayType, *payload: ArrayType, exc: str, message: str) -> tuple[ArrayType, ...]:
     if pred.dtype.kind != "b" or pred.shape:
         raise TypeError(f"check: the predicate is {pred}, not bool")
-    exception(exc)
+    exception_class(exc)
     return ()
 
 
 def _check(pred: Any, *payload: Any, exc: str, message: str) -> tuple[()]:
     if not pred:
-        raise exception(exc)(message.format(*map(shown, payload)))
+        raise exception_class(exc)(message.format(*map(shown, payload)))
     return ()
 
 
@@ -52,7 +34,7 @@ check = register(
 
 
 def _print(*args: Any, text: str) -> tuple[()]:
-    print(text.format(*map(shown, args)))
+    print(text.format(*map(shown, args)), end="", flush=True)
     return ()
 
 

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-
-def scalars(views: tuple[Any, ...]) -> list[Any]:
-    """Rank-0 views as the Python scalars that they are to the user, arrays as copies."""
-    return [v.item() if v.ndim == 0 else v.copy() for v in views]
+from weft.errors import exception_class, shown
 
 
 def make(entry: dict[str, Any]) -> Callable[..., Any]:
     """The host function that the code generator described."""
     match entry["kind"]:
         case "raise":
-            exc = getattr(builtins, entry["exc"], RuntimeError)
+            exc = exception_class(entry["exc"])
             message = entry["message"]
 
             def fail(*views: Any) -> None:
-                raise exc(message.format(*scalars(views))) if message else exc()
+                raise exc(message.format(*map(shown, views))) if message else exc()
 
             return fail
         case "print":
             text = entry["text"]
 
             def show(*views: Any) -> None:
-                print(text.format(*scalars(views)), end="", flush=True)
+                print(text.format(*map(shown, views)), end="", flush=True)
 
             return show
+        case "host":
+            return numpy_meaning(entry)
     raise NotImplementedError(f"host function {entry!r}")
 
 
-_ = np
+def numpy_meaning(entry: dict[str, Any]) -> Callable[..., Any]:
+    """A primitive without native code, by NumPy: views of operands, size symbols, then results."""
+    import weft.primitives  # noqa: F401
+    from weft.ir.nodes import Renamer, lit
+    from weft.ir.primitive import REGISTRY
+
+    meaning = REGISTRY[entry["prim"]].numpy
+    attrs, symbols, count = entry["attrs"], entry["symbols"], entry["operands"]
+
+    def run(*views: Any) -> None:
+        sizes = views[count : count + len(symbols)]
+        renamer = Renamer({v: lit(int(n)) for v, n in zip(symbols, sizes, strict=True)})
+        static = {k: renamer.static(v) for k, v in attrs.items()}
+        values = [v if v.ndim else v[()] for v in views[:count]]
+        found = meaning(*values, **static)
+        results = found if isinstance(found, tuple) else (found,)
+        for view, value in zip(views[count + len(symbols) :], results, strict=True):
+            view[...] = value
+
+    return run
+

@@ -1,0 +1,87 @@
+"""How a compiled program is dispatched, in a form that can be stored: what the runtime's plan is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from weft.runtime import Plan, hostcalls
+
+if TYPE_CHECKING:
+    from weft.frontend.stage import Program
+
+Guards = list[tuple[str, int, list[tuple[int, int]], str]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The parts of a `Plan`.
+
+    Attributes
+    ----------
+    guards
+        ``(kind, constant, [(slot, coefficient)], why)``.
+    statics, hidden
+        Captured objects that must be the same, captured data that is read at each call: entries of the plan.
+    results, tree, mutates
+        As the plan takes them.
+    host
+        Descriptions of the functions that compiled code calls back.
+    """
+
+    guards: Guards
+    statics: list[tuple[Any, ...]]
+    hidden: list[tuple[Any, ...]]
+    results: list[tuple[Any, ...]]
+    tree: tuple[Any, ...]
+    mutates: list[int]
+    host: list[dict[str, Any]]
+    heavy: bool
+
+    def plan(self, module: Any, hidden_key: Any) -> Plan:
+        """The plan that runs ``module``'s entry."""
+        return Plan(
+            next(iter(module.entries.values())),
+            owner=module,
+            guards=[(kind, const, terms) for kind, const, terms, _ in self.guards],
+            statics=self.statics,
+            hidden=self.hidden,
+            hidden_key=hidden_key,
+            results=self.results,
+            tree=self.tree,
+            mutates=self.mutates,
+            host=[hostcalls.make(entry) for entry in self.host],
+            heavy=self.heavy,
+        )
+
+
+def recipe_of(program: Program, meta: dict[str, Any]) -> Recipe:
+    """The recipe of a program that was just staged and lowered."""
+    captures = program.captures
+    return Recipe(
+        guards=program.guards,
+        statics=[(*source.entry(), value) for source, value in captures.statics if source.kind != "value"],
+        hidden=[source.entry() for source, _ in captures.hidden],
+        results=[(r.kind, r.dtype, r.rank, r.flavour, r.leaf) for r in program.results],
+        tree=program.tree,
+        mutates=program.mutates,
+        host=[dict(entry) for entry in meta.get("host", ())],
+        heavy=bool(meta.get("heavy")),
+    )
+
+
+def holds(guards: Guards, table: Sequence[int]) -> bool:
+    """Whether the guards hold of a call's table of sizes and integers."""
+    for kind, const, terms, _ in guards:
+        n = const + sum([table[slot] * c for slot, c in terms])
+        if not (n == 0 if kind == "==" else n >= 0 if kind == ">=" else n != 0):
+            return False
+    return True
+
+
+def table_of(leaves: Sequence[Any]) -> list[int]:
+    """The table that guards index: all sizes, then the Python ints."""
+    return [n for x in leaves for n in x.shape] + [
+        int(x.value) for x in leaves if x.flavour == "py" and x.dtype == "i"
+    ]
