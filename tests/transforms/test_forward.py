@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from derivative_checks import check_jvp, inexact
-from ir_programs import PROGRAMS, P, c, for_, program
+from derivative_checks import check_jvp
+from ir_programs import PROGRAMS, P, for_
 
 from weft.ir.builder import Builder
 from weft.ir.interpret import evaluate

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from derivative_checks import check_both, check_jvp, check_vjp, directions, inexact
-from ir_programs import PROGRAMS, P, at, c, for_, put
+from derivative_checks import check_both, directions, inexact
+from ir_programs import PROGRAMS
 
 from weft.ir.interpret import evaluate
-from weft.ir.nodes import For, While, walk
-from weft.ir.verify import verify
 from weft.transforms.forward import jvp
-from weft.transforms.reverse import split_vjp, vjp
+from weft.transforms.reverse import vjp
 
 # programs whose second derivatives are left out: steep enough that differences say nothing
 STEEP = set()

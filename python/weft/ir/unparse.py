@@ -1,7 +1,7 @@
 """Functions as readable NumPy Python: this is what ``grad(f).source`` shows.
 
-The text runs: it computes what the interpreter computes (with NumPy's and Python's own errors for what is out of range),
-and changes no argument.
+The text runs: it computes what the interpreter computes (with NumPy's and Python's own errors for what is out of
+range), and changes no argument.
 """
 
 from __future__ import annotations
@@ -14,12 +14,39 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import (
-    Atom, Block, Call, For, Function, Gather, If, Lit, Map, Op, Span, Stmt, Var, While,
+    Atom,
+    Block,
+    Call,
+    For,
+    Function,
+    Gather,
+    If,
+    Lit,
+    Map,
+    Op,
+    Span,
+    Stmt,
+    Var,
+    While,
 )  # fmt: skip
 from weft.ir.primitive import REGISTRY, Reindex
 from weft.ir.printer import Namer
 from weft.ir.sizes import Dim, Size
-from weft.ir.types import ArrayType, bool_, c128, f64, i64
+from weft.ir.types import ArrayType, f64, scalar
+from weft.ir.unparse_expr import (
+    PLAIN,
+    SPECIAL,
+    attribute,
+    call,
+    dtype_text,
+    fill,
+    generic_name,
+    literal,
+    names_in,
+    negated,
+    np_name,
+    tidy_slices,
+)  # fmt: skip
 from weft.ir.unparse_plan import Plan, Point, plan, writers
 
 _RESERVED = frozenset([*keyword.kwlist, "np", "range", "reversed", "len", "float", "int", "bool", "print", "_"])
@@ -47,7 +74,7 @@ class _Unparser:
         self.lines: list[str] = []
         self.depth = 0
         self.exprs: dict[Var, ast.expr] = {}
-        self.views: set[Var] = set()  # inlined results that share memory with an array
+        self.views: set[Var] = set()  # results that share memory with an array
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -58,9 +85,9 @@ class _Unparser:
             members = self.plan.members.get(head, [head])
             hints = [m.name for m in members if m.name]
             plain = [h for h in hints if not h.endswith(("_ct", "_t"))]
-            hint = (plain or hints or [_generic(head)])[0]
+            hint = (plain or hints or [generic_name(head)])[0]
             if not hint.isidentifier():
-                hint = _generic(head)
+                hint = generic_name(head)
             found = self.names[head] = self.namer(Var(head.type, hint))
         return found
 
@@ -74,7 +101,7 @@ class _Unparser:
     def expr(self, a: Atom) -> ast.expr:
         """An operand as an expression."""
         if isinstance(a, Lit):
-            return _literal(a)
+            return literal(a)
         found = self.exprs.get(a)
         return found if found is not None else ast.Name(self.name(a))
 
@@ -130,7 +157,7 @@ class _Unparser:
     def result(self, r: Atom, k: int, end: Point) -> ast.expr:
         """A result: an array that is returned twice is copied."""
         twice = isinstance(r, Var) and bool(r.type.shape) and any([q is r for q in self.f.results[:k]])
-        return _call(_attribute(self.expr(r), "copy")) if twice else self.expr(r)
+        return call(attribute(self.expr(r), "copy")) if twice else self.expr(r)
 
     def bind_sizes(self) -> None:
         """``n, m = A.shape`` for the sizes that are used."""
@@ -191,10 +218,9 @@ class _Unparser:
                 raise TypeError(f"not a statement: {s!r}")
 
     def op(self, s: Op) -> None:
-        name = s.prim.name
         if s.prim is REGISTRY.get("check"):
             message = self.message(s.attrs["message"], s.args[1:])
-            self.line(f"if {ast.unparse(_negated(self.expr(s.args[0])))}:")
+            self.line(f"if {ast.unparse(negated(self.expr(s.args[0])))}:")
             self.line(f"    raise {s.attrs['exc']}({message})")
             return
         if s.prim is REGISTRY.get("print"):
@@ -204,7 +230,7 @@ class _Unparser:
             self.write(s)
             return
         if not s.outs:
-            raise NotImplementedError(f"{name} has no Python text")
+            raise NotImplementedError(f"{s.prim.name} has no Python text")
         value = self.value(s)
         if len(s.outs) == 1 and s.outs[0] in self.plan.inline:
             self.exprs[s.outs[0]] = value
@@ -219,7 +245,9 @@ class _Unparser:
                 return
         if len(s.outs) == 1:
             if self.is_view(s) and self.unsafe_view(s):
-                value = _call(_attribute(value, "copy"))
+                value = call(attribute(value, "copy"))
+            elif self.is_view(s):
+                self.views.add(s.outs[0])
             self.assign(self.name(s.outs[0]), value, s.outs[0].type)
         else:
             self.line(f"{', '.join([self.name(o) for o in s.outs])} = {ast.unparse(value)}")
@@ -241,7 +269,12 @@ class _Unparser:
         """``target = value``, or ``target += value`` for scalars."""
         if isinstance(value, ast.Name) and value.id == target:
             return
-        if isinstance(value, ast.BinOp) and not t.shape and isinstance(value.left, ast.Name) and value.left.id == target:
+        if (
+            isinstance(value, ast.BinOp)
+            and not t.shape
+            and isinstance(value.left, ast.Name)
+            and value.left.id == target
+        ):
             symbol = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}.get(type(value.op))
             if symbol:
                 self.line(f"{target} {symbol}= {ast.unparse(value.right)}")
@@ -251,7 +284,7 @@ class _Unparser:
     def value(self, s: Op) -> ast.expr:
         """An op's expression."""
         args = [self.expr(a) for a in s.args]
-        special = _SPECIAL.get(s.prim.name)
+        special = SPECIAL.get(s.prim.name)
         if special is not None:
             found = special(s, args)
             if found is not None:
@@ -259,11 +292,22 @@ class _Unparser:
         if s.prim.python is None:
             raise NotImplementedError(f"{s.prim.name} has no Python text")
         attrs = {k: self.static(v) for k, v in s.attrs.items()}
+        if s.prim is REGISTRY["broadcast"] and not s.args[0].type.shape:
+            return self.filled(s.args[0], s.outs[0].type)
         if s.prim is REGISTRY["index"]:
             return self.subscript(s.args[0], args[0], args[1:], attrs)
         marks = [f"_a{k}" for k in range(len(args))]
         template = ast.parse(s.prim.python(marks, attrs), mode="eval").body
-        return _fill(template, dict(zip(marks, args, strict=True)))
+        return fill(template, dict(zip(marks, args, strict=True)))
+
+    def filled(self, a: Atom, t: ArrayType) -> ast.expr:
+        """An array of one value."""
+        shape = self.shape(t.shape) if t.shape else "()"
+        dtype = "" if t.dtype == f64 else f", dtype={dtype_text(t)}"
+        if isinstance(a, Lit) and not np.any(a.value) and not np.signbit(np.real(a.value)):
+            return ast.parse(f"np.zeros({shape}{dtype})", mode="eval").body
+        given = literal(Lit(a.value, scalar(f64))) if isinstance(a, Lit) and t.dtype.kind == "f" else self.expr(a)
+        return fill(ast.parse(f"np.full({shape}, _a0{dtype})", mode="eval").body, {"_a0": given})
 
     def subscript(self, array: Atom, base: ast.expr, operands: Sequence[ast.expr], attrs: dict[str, Any]) -> ast.expr:
         """``base[operands]`` as the index primitive prints it."""
@@ -271,9 +315,10 @@ class _Unparser:
         assert printer is not None
         shape = [self.size(n) for n in array.type.shape]
         texts = [ast.unparse(o) for o in operands]
-        texts = [t if isinstance(o, _PLAIN) else f"({t})" for t, o in zip(texts, operands, strict=True)]
+        texts = [t if isinstance(o, PLAIN) else f"({t})" for t, o in zip(texts, operands, strict=True)]
         template = ast.parse(printer(["_a0", *texts], {**attrs, "shape": shape}), mode="eval").body
-        return _fill(template, {"_a0": base})
+        tidy_slices(template, shape)
+        return fill(template, {"_a0": base})
 
     # -- arrays in place ---------------------------------------------------------------------------------------------
 
@@ -290,7 +335,9 @@ class _Unparser:
     def unsafe_view(self, s: Op) -> bool:
         """Whether a named view must be a copy: it, or the array it shows, is written in place."""
         heads = [self.plan.head(v) for v in (s.outs[0], *self.roots(s.args[0]))]
-        return any([h in self.plan.mutated for h in heads]) or any([v in self.plan.used and v in self.views for v in heads])
+        return any([h in self.plan.mutated for h in heads]) or any(
+            [v in self.plan.used and v in self.views for v in heads]
+        )
 
     def roots(self, a: Atom) -> list[Var]:
         """The variables whose memory an operand may show."""
@@ -306,18 +353,25 @@ class _Unparser:
         return [v for v, text in self.names.items() if text in names]
 
     def owned(self, a: Atom, target: Var, point: Point) -> ast.expr:
-        """The value of ``a`` for the variable ``target``: a copy if the two would otherwise share an array that is written
-        in place while both are in use."""
+        """The value of ``a`` for the variable ``target``: a copy if the two would otherwise share an array that is
+        written in place while both are in use."""
         value = self.expr(a)
         if not isinstance(a, Var) or not a.type.shape:
             return value
         into = self.plan.head(target) in self.plan.mutated
         if a in self.exprs:
             shared = a in self.views and (into or any([self.plan.head(v) in self.plan.mutated for v in self.roots(a)]))
-            return _call(_attribute(value, "copy")) if shared else value
+            return call(attribute(value, "copy")) if shared else value
         risky = into or self.plan.head(a) in self.plan.mutated
-        moved = not self.plan.live_after(a, point) and self.plan.uses_at(a, point) <= 1 and a not in self.f.params
-        return _call(_attribute(value, "copy")) if risky and not moved else value
+        last = not self.plan.live_after(a, point) and self.plan.uses_at(a, point) <= 1
+        return call(attribute(value, "copy")) if risky and not (last and self.owns(a)) else value
+
+    def owns(self, v: Var) -> bool:
+        """Whether the array that a name stands for is this function's own: no argument, and no view of another."""
+        members = self.plan.members.get(self.plan.head(v), [v])
+        if any([m in self.views for m in members]):
+            return False
+        return self.plan.head(v) in self.plan.mutated or not any([m in self.f.params for m in members])
 
     def write(self, s: Op) -> None:
         """A store or an addition in place; the array is copied first if its old value is still needed."""
@@ -329,7 +383,7 @@ class _Unparser:
         if not self.plan.same(array, out):
             base = self.expr(array)
             fresh = isinstance(array, Var) and array in self.exprs and array not in self.views
-            self.assign(name, base if fresh else _call(_attribute(base, "copy")), out.type)
+            self.assign(name, base if fresh else call(attribute(base, "copy")), out.type)
         attrs = {k: self.static(x) for k, x in s.attrs.items()}
         value = self.expr(v)
         target = self.subscript(out, ast.Name(name), [self.expr(o) for o in operands], attrs)
@@ -344,8 +398,8 @@ class _Unparser:
             assert isinstance(target, ast.Subscript)
             key = target.slice
             if any([isinstance(n, ast.Slice) for n in ast.walk(key)]):
-                key = ast.Subscript(_attribute(ast.Name("np"), "s_"), key)
-            self.line(ast.unparse(_call(_np("add.at"), target.value, key, value)))
+                key = ast.Subscript(attribute(ast.Name("np"), "s_"), key)
+            self.line(ast.unparse(call(np_name("add.at"), target.value, key, value)))
         else:
             self.line(f"{ast.unparse(target)} {'+=' if add else '='} {ast.unparse(value)}")
 
@@ -354,15 +408,12 @@ class _Unparser:
     def parallel(self, pairs: Sequence[tuple[Var, Atom]], point: Point) -> None:
         """Assign all at once: one after another where that is the same."""
         todo: list[tuple[str, ast.expr, Var]] = []
-        for target, a in pairs:
-            if target not in self.plan.used and not self.class_used(target):
-                continue
-            if self.plan.same(target, a):
-                continue
-            todo.append((self.name(target), self.owned(a, target, point), target))
+        for v, a in pairs:
+            if self.class_used(v) and not self.plan.same(v, a):
+                todo.append((self.name(v), self.owned(a, v, point), v))
         targets = [t for t, _, _ in todo]
         for k, (target, _, _) in enumerate(todo):
-            if any([target in _names(e) for _, e, _ in todo[k + 1 :]]):
+            if any([target in names_in(e) for _, e, _ in todo[k + 1 :]]):
                 self.line(f"{', '.join(targets)} = {', '.join([ast.unparse(e) for _, e, _ in todo])}")
                 return
         for target, e, v in todo:
@@ -386,7 +437,7 @@ class _Unparser:
         self.depth -= 1
 
     def allocate(self, o: Var, lead: Sequence[Size]) -> None:
-        dtype = "" if o.type.dtype == f64 else f", dtype={_dtype(o.type)}"
+        dtype = "" if o.type.dtype == f64 else f", dtype={dtype_text(o.type)}"
         self.line(f"{self.name(o)} = np.empty({self.shape(o.type.shape)}{dtype})")
 
     def for_(self, s: For) -> None:
@@ -429,7 +480,7 @@ class _Unparser:
         collects: list[tuple[Atom, str]] = []
         for o, r in kept:
             self.line(f"{self.name(o)} = []")
-            copied = ".copy()" if r.type.shape else ""
+            copied = ".copy()" if isinstance(r, Var) and r.type.shape and self.plan.head(r) in self.plan.mutated else ""
             collects.append((r, f"{self.name(o)}.append({{}}{copied})"))
         counted = trip in self.plan.used and not kept
         if counted:
@@ -442,7 +493,7 @@ class _Unparser:
             self.line("while True:")
             self.depth += 1
             self.block(s.cond)
-            self.line(f"if {ast.unparse(_negated(self.expr(s.cond.results[0])))}:")
+            self.line(f"if {ast.unparse(negated(self.expr(s.cond.results[0])))}:")
             self.line("    break")
             self.depth -= 1
         self.body(s.body, collects, list(zip(s.body.params, s.body.results[:n], strict=True)))
@@ -452,7 +503,7 @@ class _Unparser:
         if trip in self.plan.used and kept:
             self.line(f"{self.name(trip)} = len({self.name(kept[0][0])})")
         for o, r in kept:
-            text = f"np.array({self.name(o)}, dtype={_dtype(o.type)})"
+            text = f"np.array({self.name(o)}, dtype={dtype_text(o.type)})"
             if r.type.shape:
                 lead = self.name(trip) if trip in self.plan.used else f"len({self.name(o)})"
                 text += f".reshape({lead}, {', '.join(map(self.size, r.type.shape))})"
@@ -472,7 +523,7 @@ class _Unparser:
         if not then and not orelse:
             return
         if not then:
-            self.line(f"if {ast.unparse(_negated(self.expr(s.pred)))}:")
+            self.line(f"if {ast.unparse(negated(self.expr(s.pred)))}:")
             self.lines += orelse
             return
         self.line(f"if {self.text(s.pred)}:")
@@ -480,86 +531,3 @@ class _Unparser:
         if orelse:
             self.line("else:")
             self.lines += orelse
-
-
-# -- expressions -------------------------------------------------------------------------------------------------------
-
-_PLAIN = (ast.Name, ast.Constant, ast.Call, ast.Subscript, ast.Attribute, ast.BinOp, ast.UnaryOp)
-
-
-def _generic(v: Var) -> str:
-    return "i" if v.type.dtype == i64 and not v.type.shape else ("t" if not v.type.shape else "w")
-
-
-def _np(path: str) -> ast.expr:
-    e: ast.expr = ast.Name("np")
-    for part in path.split("."):
-        e = _attribute(e, part)
-    return e
-
-
-def _attribute(e: ast.expr, name: str) -> ast.expr:
-    return ast.Attribute(e, name)
-
-
-def _call(func: ast.expr, *args: ast.expr) -> ast.expr:
-    return ast.Call(func, list(args), [])
-
-
-def _names(e: ast.expr) -> set[str]:
-    return {n.id for n in ast.walk(e) if isinstance(n, ast.Name)}
-
-
-def _dtype(t: ArrayType) -> str:
-    return "bool" if t.dtype == bool_ else f"np.{t.dtype.name}"
-
-
-def _negated(e: ast.expr) -> ast.expr:
-    flipped: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
-    if isinstance(e, ast.Compare) and len(e.ops) == 1 and type(e.ops[0]) in flipped:
-        return ast.Compare(e.left, [flipped[type(e.ops[0])]()], e.comparators)
-    return ast.UnaryOp(ast.Not(), e)
-
-
-def _literal(a: Lit) -> ast.expr:
-    value, dtype = a.value, a.type.dtype
-    if dtype.kind == "c":
-        parts = f"complex({value.real!r}, {value.imag!r})" if dtype == c128 else f"np.complex64({complex(value)!r})"
-        return ast.parse(parts.replace("np.float64", "").replace("np.float32", ""), mode="eval").body
-    plain = value.item()
-    if dtype.kind == "f" and not np.isfinite(value):
-        e = _np("nan") if np.isnan(value) else _np("inf")
-        e = ast.UnaryOp(ast.USub(), e) if value < 0 else e
-    elif dtype.kind in "fiu" and (plain < 0 or (plain == 0 and np.signbit(value))):
-        e = ast.UnaryOp(ast.USub(), ast.Constant(-plain))
-    else:
-        e = ast.Constant(float(str(value)) if dtype.kind == "f" and dtype != f64 else plain)
-    if dtype in (f64, i64, bool_):
-        return e
-    return _call(_np(dtype.name), e)
-
-
-class _Filler(ast.NodeTransformer):
-    def __init__(self, values: dict[str, ast.expr]) -> None:
-        self.values = values
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return self.values.get(node.id, node)
-
-
-def _fill(template: ast.expr, values: dict[str, ast.expr]) -> ast.expr:
-    return _Filler(values).visit(template)  # type: ignore[no-any-return]
-
-
-def _select(s: Op, args: Sequence[ast.expr]) -> ast.expr | None:
-    """A scalar choice is Python's own."""
-    return None if s.outs[0].type.shape else ast.IfExp(args[0], args[1], args[2])
-
-
-def _not(s: Op, args: Sequence[ast.expr]) -> ast.expr | None:
-    return None if s.outs[0].type.shape else ast.UnaryOp(ast.Not(), args[0])
-
-
-_SPECIAL = {"select": _select, "logical_not": _not}
-
-__all__ = ["to_python"]

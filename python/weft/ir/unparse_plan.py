@@ -1,8 +1,8 @@
 """Decisions of the Python unparser: which results are written inline, and which variables share a Python name.
 
-Variables share a name when they are stages of one thing (a loop's carry, an array before and after a store) and no two of
-them are alive at once. Liveness is by position in the printed program: a variable from outside a loop that is used inside
-it lives until the loop ends; uses in the other branch of an ``if`` do not count.
+Variables share a name when they are stages of one thing (a loop's carry, an array before and after a store) and no
+two of them are alive at once. Liveness is by position in the printed program: a variable from outside a loop that is
+used inside it lives until the loop ends; uses in the other branch of an ``if`` do not count.
 """
 
 from __future__ import annotations
@@ -11,12 +11,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from weft.ir.nodes import (
-    Atom, Block, Call, For, Function, If, Lit, Map, Op, Stmt, Var, While, vars_in_static,
+    Atom,
+    Block,
+    Call,
+    For,
+    Function,
+    If,
+    Lit,
+    Map,
+    Op,
+    Stmt,
+    Var,
+    While,
+    vars_in_static,
 )  # fmt: skip
 from weft.ir.primitive import REGISTRY
 from weft.ir.types import i64
 
-_MOST_INLINED = 9  # ops in one expression
+_MOST_INLINED = 12  # ops in one expression
 
 Path = tuple[tuple[int, int], ...]
 
@@ -165,6 +177,7 @@ class _Inlining:
         self.consumed: dict[Var, list[int]] = {}
         self.effects: list[int] = []
         self.weight: dict[object, int] = {}
+        self.blocks: dict[Var, set[int]] = {}
 
     def run(self) -> None:
         self.steady.update([v for v, _, _ in self.f.sizes])
@@ -177,7 +190,7 @@ class _Inlining:
         for s in b.stmts:
             at = self.p.where[id(s)].at
             for a in operands_of(s):
-                self.count(a)
+                self.count(a, b)
             self.pinned.update(sizes_of(s))
             match s:
                 case Op():
@@ -197,11 +210,12 @@ class _Inlining:
                     self.survey(s.then)
                     self.survey(s.orelse)
         for r in b.results:
-            self.count(r)
+            self.count(r, b)
 
-    def count(self, a: Atom) -> None:
+    def count(self, a: Atom, b: Block) -> None:
         if isinstance(a, Var):
             self.uses[a] = self.uses.get(a, 0) + 1
+            self.blocks.setdefault(a, set()).add(id(b))
 
     def consume(self, atoms: Sequence[Atom], at: int) -> None:
         for a in atoms:
@@ -240,7 +254,7 @@ class _Inlining:
         count = self.uses.get(o, 0)
         if o.name or o in self.pinned or s.prim in writers() or s.prim is REGISTRY["undef"] or not count:
             return False
-        if self.is_offset(s):
+        if self.is_offset(s) or (self.is_filled(s) and self.blocks[o] == {id(b)}):
             self.p.inline.add(o)
             self.p.everywhere.add(o)
             return True
@@ -258,6 +272,11 @@ class _Inlining:
         self.weight[root] = weight + 1
         self.p.inline.add(o)
         return True
+
+    @staticmethod
+    def is_filled(s: Op) -> bool:
+        """An array of one literal, which each user may make for itself."""
+        return s.prim is REGISTRY["broadcast"] and isinstance(s.args[0], Lit)
 
     def is_offset(self, s: Op) -> bool:
         """Index arithmetic on a counter, which reads best at every use."""
@@ -375,6 +394,10 @@ class _Sharing:
             point = self.p.where[id(s)] if isinstance(s, Op | Call) else self.p.ends[id(s)]
             for o in s.outs:
                 self.born[o] = point
+            if isinstance(s, For | Map | While):  # arrays of collected values exist from the loop's beginning
+                start = self.p.where[id(s)]
+                for o in s.outs[len(s.inits) + isinstance(s, While) :]:
+                    self.born[o] = Point(start.at + 1, start.path)
             match s:
                 case For() | Map():
                     self.params(s.body)

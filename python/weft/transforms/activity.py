@@ -37,7 +37,12 @@ def varied_vars(block: Block, seeds: Iterable[Var]) -> set[Var]:
         for p, init in zip(params, s.inits, strict=True):
             if has(init):
                 mark(p)
-        _until_stable(found, lambda: (run(s.body), [mark(p) for p, r in zip(params, s.body.results) if has(r)]))
+
+        def step() -> None:
+            run(s.body)
+            mark(*[p for p, r in zip(params, s.body.results, strict=False) if has(r)])
+
+        _until_stable(found, step)
         for p, o in zip(params, outs, strict=True):
             if has(p):
                 mark(o)
@@ -96,7 +101,7 @@ def useful_vars(block: Block, seeds: Iterable[Atom]) -> set[Var]:
                 mark(p)
 
         def step() -> None:
-            for p, r in zip(params, s.body.results):
+            for p, r in zip(params, s.body.results, strict=False):
                 if p in found:
                     mark(r)
             run(s.body)
@@ -139,7 +144,7 @@ def useful_vars(block: Block, seeds: Iterable[Atom]) -> set[Var]:
     return found
 
 
-def _until_stable(found: set[Var], step: Callable[[], object]) -> None:
+def _until_stable(found: set[Var], step: Callable[[], None]) -> None:
     before = -1
     while len(found) != before:
         before = len(found)

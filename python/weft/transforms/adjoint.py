@@ -168,8 +168,8 @@ class Adjoint:
         init_cts = [self.get_or_zeros(s.outs[i]) for i in carries] + [self.get_or_zeros(w) for w in captured]
         slots = [params[i] for i in carries] + captured
         flowing = [Var(self.tape.type(v), f"{v.name}_ct" if v.name else "") for v in slots]
-        for old, q in zip(init_cts, flowing, strict=True):
-            self.follow(old, q)
+        for start, q in zip(init_cts, flowing, strict=True):
+            self.follow(start, q)
         rows = [(e, self.get(o)) for e, o in zip(elements, stacked, strict=True)]
         inner: dict[Var, Atom] = dict(zip(captured, flowing[len(carries) :], strict=True))
         with self.b.scope((k, *flowing)) as body, self.cotangents(inner):
@@ -187,12 +187,12 @@ class Adjoint:
         keep = [j < len(carries) or r is not q for j, (r, q) in enumerate(zip(results, flowing, strict=True))]
         body.params = (k, *[q for q, on in zip(flowing, keep, strict=True) if on])
         body.results = tuple([r for r, on in zip(results, keep, strict=True) if on])
-        kept = [(j, old) for j, (old, on) in enumerate(zip(init_cts, keep, strict=True)) if on]
-        outs = self.b.for_(trip2, [old for _, old in kept], body, reverse=reverse)
+        kept = [(j, ct) for j, (ct, on) in enumerate(zip(init_cts, keep, strict=True)) if on]
+        outs = self.b.for_(trip2, [ct for _, ct in kept], body, reverse=reverse)
         m = len(carries)
         # running cotangents are replaced before the initial values' are added: one variable may be both
-        for (j, old), new in reversed(list(zip(kept, outs, strict=True))):
-            new = self.follow(old, new)
+        for (j, ct), new in reversed(list(zip(kept, outs, strict=True))):
+            self.follow(ct, new)
             if j < m:
                 self.add(s.inits[carries[j]], new)
             else:
@@ -214,9 +214,9 @@ class Adjoint:
                 blocks.append((block, self.ct))
                 block.results = tuple([self.ct[v] for v in captured if v in self.ct])
                 self.tape.leave(block)
-        changed = [v for v in captured if any([ct.get(v) is not outer.get(v) for _, ct in blocks])]
-        for block, ct in blocks:
-            with self.reopened(block), self.cotangents(ct):
+        changed = [v for v in captured if any([inside.get(v) is not outer.get(v) for _, inside in blocks])]
+        for block, inside in blocks:
+            with self.reopened(block), self.cotangents(inside):
                 block.results = tuple([self.get_or_zeros(v) for v in changed])
         found = self.b.if_(pred, blocks[0][0], blocks[1][0])
         for v, new in zip(changed, found, strict=True):

@@ -176,8 +176,7 @@ class Liveness:
                 m, n = len(s.sizes), len(s.inits)
                 carry = [p in live for p in s.body.params[m:]]
                 keep = carry + [o in live for o in s.outs[n:]]
-                params = (*s.body.params[:m], *_kept(s.body.params[m:], carry))
-                body = self._block(s.body, params, keep)
+                body = self._block(s.body, (*s.body.params[:m], *_kept(s.body.params[m:], carry)), keep)
                 return Map(s.sizes, _kept(s.inits, carry), body, _kept(s.outs, keep), s.loc)
         raise TypeError(f"not a statement: {s!r}")
 

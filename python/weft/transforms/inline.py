@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from weft.ir.nodes import Atom, Block, Call, For, Function, If, Lit, Map, Op, Renamer, Stmt, Var, While, walk
@@ -54,9 +55,9 @@ def inlined(s: Call, active: tuple[Function, ...] = ()) -> Block:
     sizes: dict[Var, Size] = {}
     for symbol, p, axis in func.sizes:
         sizes[symbol] = s.args[p].type.shape[axis]
-    for p, a in zip(func.params, s.args, strict=True):
+    for param, a in zip(func.params, s.args, strict=True):
         if isinstance(a, Lit) and a.type.dtype.kind in "iu":
-            sizes[p] = int(a.value)
+            sizes[param] = int(a.value)
     copier = _Bind(dict(zip(func.params, s.args, strict=True)), sizes)
     inner = _block(Block((), func.body.stmts, func.body.results), (*active, func))
     copy = copier.block(inner)
@@ -94,8 +95,8 @@ class _Substitute(Renamer):
     def bind(self, v: Var) -> Var:
         return self.bind_all((v,))[0]
 
-    def bind_all(self, vs: object) -> tuple[Var, ...]:
-        out = tuple(vs)  # type: ignore[var-annotated, call-overload]
+    def bind_all(self, vs: Iterable[Var]) -> tuple[Var, ...]:
+        out = tuple(vs)
         for v in out:
             v.type = self.static(v.type)
         return out

@@ -15,6 +15,7 @@ from weft.transforms.dead import drop_dead
 from weft.transforms.forward import check_active, suffixed
 from weft.transforms.inline import inline_calls
 from weft.transforms.saving import Tape
+from weft.transforms.simplify import simplify
 
 
 def vjp(f: Function, active: Sequence[bool], *, results: Sequence[bool] | None = None) -> Function:
@@ -84,13 +85,14 @@ def split_vjp(
 
 
 class _Reverse:
-    """What `vjp` and `split_vjp` share: a private copy of the function, its cotangent parameters, the backward sweep."""
+    """What `vjp` and `split_vjp` share: a private copy of the function, cotangent parameters, the backward sweep."""
 
     def __init__(self, f: Function, active: Sequence[bool], results: Sequence[bool] | None) -> None:
         check_active(f, active)
         if results is not None and len(results) != len(f.results):
             raise ValueError(f"{f.name} has {len(f.results)} results, cotangents are given for {len(results)}")
-        self.f = Renamer().function(inline_calls(f))
+        # simplified first: what is computed once, or outside a loop, is saved once
+        self.f = Renamer().function(simplify(inline_calls(f)))
         self.wrt = [p for p, on in zip(self.f.params, active, strict=True) if on]
         given = results or [is_inexact(r.type.dtype) for r in f.results]
         for r, on in zip(f.results, given, strict=True):
@@ -110,7 +112,7 @@ class _Reverse:
                 self._symbols.append((symbol, number, axis))
                 size = dim(symbol)
             shape.append(size)
-        return Var(ArrayType(r.type.dtype, tuple(shape)), suffixed(r, "_ct"))
+        return Var(ArrayType(r.type.dtype, tuple(shape)), suffixed(r, "_ct") or "ct")
 
     def ct_sizes(self, first: int) -> tuple[tuple[Var, int, int], ...]:
         """The sizes that cotangent parameters bind, the first of them being parameter number ``first``."""

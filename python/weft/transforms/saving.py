@@ -1,16 +1,17 @@
 """Saving by need: how the values that adjoint code names reach it.
 
 The adjoint of a block names the block's variables through *stand-ins*. Once the adjoint is complete, the stand-ins that
-it really uses are given a definition at its head (`Tape.settle`), each in the cheapest way that is valid:
+it really uses are given a definition at its head (`Tape.leave`), each in the cheapest way that is valid:
 
 * *recomputed*, if its operation is cheap and its operands are at hand: loop counters, arrays that the loop does not
   overwrite, values that are saved anyway;
-* *saved*: collected by the forward loop and read back by position, or yielded by the forward branch as one more result;
-* *rerun*: the statement (a whole loop, if need be) is executed again. That is how lanes of a `Map` get their values, and
-  the only way for arrays whose size differs from one iteration to the next.
+* *saved*: collected by the forward loop and read back by position, or yielded by the forward branch as one more
+  result;
+* *rerun*: the statement (a whole loop, if need be) is executed again. That is how lanes of a `Map` get their values,
+  and the only way for arrays whose size differs from one iteration to the next.
 
-What is saved becomes a result of the forward statement, that is, a variable of the block around it, and is settled there in
-turn.
+What is saved becomes a result of the forward statement, that is, a variable of the block around it, and is settled
+there in turn.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ from weft.transforms.dead import live_statements
 class Frame:
     """A block under differentiation: its own variables, where they are defined, and the frame around it.
 
-    ``stmt`` is the statement whose block this is (None: the function's own), ``counter`` the adjoint's counter when that
-    statement is a loop.
+    ``stmt`` is the statement whose block this is (None: the function's own), ``counter`` the adjoint's counter when
+    that statement is a loop.
     """
 
     stmt: Stmt | None
@@ -274,6 +275,7 @@ class _Settling:
             self.save(p)
             return
         start, step = names.atom(found[0]), found[1]
+        assert isinstance(step, Lit)
         stand = names.atoms[p]
         assert isinstance(stand, Var) and self.frame.counter is not None
         with Builder() as b, b.scope() as block:

@@ -1,8 +1,8 @@
-"""Simplification: rewriting, common subexpressions, hoisting, bounds checks, control flow of known outcome, dead code.
+"""Simplification: rewriting, sharing, hoisting, bounds checks, control flow of known outcome, dead code.
 
-`simplify` alternates two linear passes until nothing changes: `Rewriter` walks the function once and emits it again with
-every op rewritten by `algebra`, shared with an equal op in scope, or moved out of loops that do not change it; `drop_dead`
-removes what is no longer needed. Unchanged nodes are shared with the input, which is never modified.
+`simplify` alternates two linear passes until nothing changes: `Rewriter` walks the function once and emits it again
+with every op rewritten by `algebra`, shared with an equal op in scope, or moved out of loops that do not change it;
+`drop_dead` removes what is no longer needed. Unchanged nodes are shared with the input, which is never modified.
 """
 
 from __future__ import annotations
@@ -274,7 +274,7 @@ class Rewriter:
         return target
 
     def _always_within(self, s: Op) -> bool:
-        """Whether a read is in range whether or not the loop around it runs: at literal places of large enough arrays."""
+        """Whether a read is in range even if the loop around it does not run: at literal places of known arrays."""
         operands, shape = s.args[1:], s.args[0].type.shape
         return all([isinstance(o, Lit) and self.ranges.within(o, n) for o, n in zip(operands, shape, strict=True)])
 
@@ -291,7 +291,8 @@ class Rewriter:
         k, *params = s.body.params
         keep = self._varying(params, s.body.results[:n], inits, s.outs[:n])
         self.ranges.bound(k, 0, self.ranges.form(trip) - 1)
-        facts = [] if s.reverse else self._rising(s.body, params, inits)
+        facts = [self.ranges.form(trip) - 1]  # the body runs, so there is at least one iteration
+        facts += self._rising(s.body, params, inits)
         body = self.block(s.body, (k, *_select(params, keep)), barrier=False, facts=facts)
         outs, stacked = self._collected(s.outs[n:], list(body.results[n:]))
         body.results = (*_select(body.results[:n], keep), *stacked)
@@ -402,7 +403,8 @@ class Rewriter:
                 self.again = True
         for v, size in zip(s.body.params[:m], sizes, strict=True):
             self.ranges.bound(v, 0, self.ranges.form(size) - 1)
-        body = self.block(s.body, (*s.body.params[:m], *_select(params, keep)), barrier=False)
+        facts = [self.ranges.form(size) - 1 for size in sizes]
+        body = self.block(s.body, (*s.body.params[:m], *_select(params, keep)), barrier=False, facts=facts)
         body.results = (*_select(body.results[:n], keep), *body.results[n:])
         new = (*self.bind_all(_select(s.outs[:n], keep)), *self.bind_all(s.outs[n:]))
         self.append(Map(sizes, _select(inits, keep), body, new, s.loc))
@@ -432,10 +434,10 @@ class Rewriter:
                     self.names.atoms[s.pred] = shadowed
         keep = []
         depth = len(self._scopes) - 1
-        for o, a, b in zip(s.outs, blocks[0].results, blocks[1].results, strict=True):
-            same = (a is b and isinstance(a, Var) and self.level[a] <= depth) or (isinstance(a, Lit) and a == b)
+        for o, x, y in zip(s.outs, blocks[0].results, blocks[1].results, strict=True):
+            same = (x is y and isinstance(x, Var) and self.level[x] <= depth) or (isinstance(x, Lit) and x == y)
             if same:
-                self.replace(o, a)
+                self.replace(o, x)
                 self.again = True
             keep.append(not same)
         for block in blocks:
