@@ -1,0 +1,154 @@
+"""Cumulative sums and products, differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from weft.ir.types import bool_
+from weft.numpy.common import (
+    Staged,
+    array,
+    astype,
+    axis_of,
+    emit,
+    number,
+    op_error,
+    product,
+    reshape,
+    select,
+    static_int,
+)  # fmt: skip
+from weft.numpy.reductions import summed_dtype
+from weft.numpy.registry import implements
+from weft.numpy.ufuncs import ufunc
+
+
+def scan(name: str, a: Any, axis: Any, dtype: Any = None, widen: bool = True) -> Staged:
+    """A cumulative primitive along an axis, of the flat array if there is none."""
+    x = array(a)
+    if dtype is not None or widen:
+        x = astype(x, np.dtype(dtype) if dtype is not None else summed_dtype(x.dtype))
+    if axis is None:
+        x, axis = reshape(x, (product(x.sizes),)), 0
+    return emit(name, x, axis=axis_of(axis, x.ndim), reverse=False)
+
+
+@implements(np.cumsum)
+def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Partial sums."""
+    return scan("cumsum", a, axis, dtype)
+
+
+@implements(np.cumprod)
+def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Partial products."""
+    return scan("cumprod", a, axis, dtype)
+
+
+def _ignoring_nan(a: Any, fill: float) -> Staged:
+    x = array(a)
+    return select(emit("isnan", x), number(fill, x), x) if x.dtype.kind in "fc" else x
+
+
+@implements(np.nancumsum)
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Partial sums, ignoring nan."""
+    return scan("cumsum", _ignoring_nan(a, 0), axis, dtype)
+
+
+@implements(np.nancumprod)
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """Partial products, ignoring nan."""
+    return scan("cumprod", _ignoring_nan(a, 1), axis, dtype)
+
+
+def _sides(x: Staged, axis: int) -> tuple[Staged, Staged]:
+    from weft.staged.indexing import getitem
+
+    lead = (slice(None),) * axis
+    return getitem(x, (*lead, slice(1, None))), getitem(x, (*lead, slice(None, -1)))
+
+
+@implements(np.diff)
+def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Differences of neighbours, taken ``n`` times."""
+    from weft.numpy.joining import concatenate
+    from weft.numpy.shape import broadcast_to
+
+    x, times = array(a), static_int(n, "n")
+    if times < 0:
+        raise op_error(ValueError, f"order must be non-negative but got {times}")
+    if x.ndim == 0:
+        raise op_error(ValueError, "diff requires input that is at least one dimensional")
+    k = axis_of(axis, x.ndim)
+    parts = []
+    for extra in (prepend, None, append):
+        if extra is None:
+            continue
+        v = array(extra)
+        parts.append(v if v.sizes else broadcast_to(v, [1 if j == k else s for j, s in enumerate(x.shape)]))
+    if prepend is not None or append is not None:
+        parts.insert(1 if prepend is not None else 0, x)
+        x = concatenate(parts, k)
+    for _ in range(times):
+        late, early = _sides(x, k)
+        x = ufunc(np.not_equal if x.dtype == bool_ else np.subtract, late, early)
+    return x
+
+
+@implements(np.ediff1d)
+def ediff1d(ary: Any) -> Any:
+    """Differences of neighbours of the flat array."""
+    x = array(ary)
+    return diff(reshape(x, (product(x.sizes),)))
+
+
+@implements(np.trapezoid)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
+    """The integral by the trapezoidal rule."""
+    from weft.numpy.reductions import sum
+    from weft.numpy.shape import moveaxis
+
+    v = array(y)
+    k = axis_of(axis, v.ndim)
+    late, early = _sides(v, k)
+    if x is None:
+        width: Any = dx
+    else:
+        width = diff(array(x), axis=-1 if array(x).ndim == 1 else k)
+        if width.ndim == 1 and v.ndim > 1:
+            width = moveaxis(reshape(width, (*width.sizes, *[1] * (v.ndim - 1))), 0, k)
+    return sum(ufunc(np.divide, ufunc(np.multiply, width, ufunc(np.add, late, early)), 2.0), k)
+
+
+@implements(np.gradient)
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
+    """Central differences, one-sided at the ends; spacing one number per axis."""
+    from weft.numpy.common import axes_of, unsupported
+    from weft.numpy.joining import concatenate
+    from weft.staged.indexing import getitem
+
+    x = array(f)
+    if x.dtype.kind not in "fc":
+        x = astype(x, np.float64)
+    if static_int(edge_order, "edge_order") != 1:
+        raise unsupported("np.gradient with edge_order=2", "edge_order=1")
+    axes = axes_of(axis, x.ndim) if not isinstance(axis, list | tuple) else tuple([axis_of(k, x.ndim) for k in axis])
+    steps = list(varargs) * len(axes) if len(varargs) == 1 else list(varargs) or [1.0] * len(axes)
+    if len(steps) != len(axes):
+        raise op_error(TypeError, "invalid number of arguments")
+    out = []
+    for k, h in zip(axes, steps, strict=True):
+        if array(h).sizes:
+            raise unsupported("np.gradient with coordinates", "give the distance between points")
+
+        def part(start: Any, stop: Any, k: int = k) -> Any:
+            return getitem(x, (*[slice(None)] * k, slice(start, stop)))
+
+        inner = ufunc(np.divide, ufunc(np.subtract, part(2, None), part(None, -2)), ufunc(np.multiply, 2.0, h))
+        first = ufunc(np.divide, ufunc(np.subtract, part(1, 2), part(0, 1)), h)
+        last = ufunc(np.divide, ufunc(np.subtract, part(-1, None), part(-2, -1)), h)
+        out.append(concatenate([first, inner, last], k))
+    return out[0] if len(out) == 1 else tuple(out)

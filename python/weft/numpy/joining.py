@@ -1,0 +1,423 @@
+"""Joining, splitting, repeating and padding arrays."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from weft.ir.nodes import Span, lit
+from weft.ir.sizes import Shape, Size
+from weft.ir.types import i64
+from weft.numpy.common import (
+    Staged,
+    agree,
+    array,
+    axis_of,
+    cast,
+    current,
+    dim_or_int,
+    emit,
+    full,
+    gather,
+    iota,
+    of,
+    op_error,
+    prim,
+    product,
+    reshape,
+    result_dtype,
+    size_of,
+    spread,
+    static_int,
+    under,
+    unsupported,
+)  # fmt: skip
+from weft.numpy.cumulative import cumsum
+from weft.numpy.registry import implements
+from weft.numpy.shape import atleast_1d, atleast_2d, expand_dims, source
+from weft.staged.indexing import getitem
+
+
+def _parts(arrays: Any) -> list[Any]:
+    if isinstance(arrays, Staged):
+        n = arrays.sizes[0] if arrays.sizes else 0
+        if not isinstance(n, int):
+            raise unsupported("joining the rows of an array of run-time length", "use np.reshape")
+        return [getitem(arrays, k) for k in range(n)]
+    return list(arrays)
+
+
+@implements(np.concatenate)
+def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None) -> Any:
+    """Arrays joined along an axis."""
+    vs = [array(a) for a in _parts(arrays)]
+    if not vs:
+        raise op_error(ValueError, "need at least one array to concatenate")
+    kind = np.dtype(dtype) if dtype is not None else result_dtype(*vs)
+    vs = [array(v, kind) for v in vs]
+    if axis is None:
+        vs, axis = [reshape(v, (product(v.sizes),)) for v in vs], 0
+    if any(v.ndim == 0 for v in vs):
+        raise op_error(ValueError, "zero-dimensional arrays cannot be concatenated")
+    first = vs[0]
+    k = axis_of(axis, first.ndim)
+    for j, v in enumerate(vs):
+        if v.ndim != first.ndim:
+            raise op_error(
+                ValueError,
+                "all the input array dimensions except for the concatenation axis must match exactly, but the array at"
+                f" index 0 has {first.ndim} dimension(s) and the array at index {j} has {v.ndim} dimension(s)",
+            )
+        for d in range(v.ndim):
+            if d != k:
+                agree(v.sizes[d], first.sizes[d], _mismatch(d, first, j, v))
+        vs[j] = under(v, tuple([v.sizes[d] if d == k else first.sizes[d] for d in range(v.ndim)]))
+    return emit("concat", *vs, axis=k) if len(vs) > 1 else vs[0]
+
+
+def _mismatch(d: int, first: Staged, j: int, v: Staged) -> Any:
+    def fail() -> None:
+        ctx = current()
+        raise op_error(
+            ValueError,
+            "all the input array dimensions except for the concatenation axis must match exactly, but along dimension"
+            f" {d}, the array at index 0 has size {ctx.number(first.sizes[d])} and the array at index {j} has size"
+            f" {ctx.number(v.sizes[d])}",
+        )
+
+    return fail
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None) -> Any:
+    """Arrays joined along a new axis."""
+    vs = [array(a) for a in _parts(arrays)]
+    if not vs:
+        raise op_error(ValueError, "need at least one array to stack")
+    for v in vs:
+        if v.ndim != vs[0].ndim:
+            raise op_error(ValueError, "all input arrays must have the same shape")
+    k = axis_of(axis, vs[0].ndim + 1)
+    return concatenate([expand_dims(v, k) for v in vs], k, dtype=dtype)
+
+
+@implements(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None) -> Any:
+    """Arrays joined as rows."""
+    return concatenate([atleast_2d(array(a)) for a in _parts(tup)], 0, dtype=dtype)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None) -> Any:
+    """Arrays joined along the second axis, or the first of one-dimensional ones."""
+    vs = [atleast_1d(array(a)) for a in _parts(tup)]
+    return concatenate(vs, 0 if vs and vs[0].ndim == 1 else 1, dtype=dtype)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Any:
+    """Arrays joined along the third axis."""
+    from weft.numpy.shape import atleast_3d
+
+    return concatenate([atleast_3d(array(a)) for a in _parts(tup)], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    """One-dimensional arrays as the columns of a matrix."""
+    vs = [array(a) for a in _parts(tup)]
+    return concatenate([v if v.ndim >= 2 else reshape(v, (product(v.sizes), 1)) for v in vs], 1)
+
+
+@implements(np.append)
+def append(arr: Any, values: Any, axis: Any = None) -> Any:
+    """Values joined to the end of an array."""
+    return concatenate([arr, values], axis)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Any:
+    """A matrix of blocks, given as nested lists."""
+
+    def depth(x: Any) -> int:
+        return 1 + depth(x[0]) if isinstance(x, list) and x else 0
+
+    levels = depth(arrays)
+    rank = max(levels, _rank(arrays))
+
+    def join(x: Any, level: int) -> Staged:
+        if not isinstance(x, list):
+            v = array(x)
+            return reshape(v, (1,) * (rank - v.ndim) + v.sizes)
+        out: Staged = concatenate([join(y, level - 1) for y in x], -level)
+        return out
+
+    return join(arrays, levels)
+
+
+def _rank(x: Any) -> int:
+    return max([_rank(y) for y in x], default=0) if isinstance(x, list) else array(x).ndim
+
+
+# -- splitting ---------------------------------------------------------------------------------------------------------
+
+
+def _cut(x: Staged, bounds: Sequence[Any], axis: int) -> list[Any]:
+    lead = (slice(None),) * axis
+    return [getitem(x, (*lead, slice(a, b))) for a, b in itertools.pairwise(bounds)]
+
+
+def _split(ary: Any, sections: Any, axis: Any, even: bool) -> list[Any]:
+    x = source(ary)
+    k = axis_of(axis, x.ndim)
+    if isinstance(sections, list | tuple | np.ndarray):
+        return _cut(x, [0, *[s if isinstance(s, Staged) else int(s) for s in sections], None], k)
+    n, parts = current().fix(x.sizes[k], "the parts of a split"), static_int(sections, "sections")
+    if parts <= 0:
+        raise op_error(ValueError, "number sections must be larger than 0.")
+    if even and n % parts:
+        raise op_error(ValueError, "array split does not result in an equal division")
+    each, extra = divmod(n, parts)
+    bounds = [0]
+    for j in range(parts):
+        bounds.append(bounds[-1] + each + (j < extra))
+    return _cut(x, bounds, k)
+
+
+@implements(np.split)
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """Equal parts along an axis, or the parts between positions."""
+    return _split(ary, indices_or_sections, axis, True)
+
+
+@implements(np.array_split)
+def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
+    """Nearly equal parts along an axis."""
+    return _split(ary, indices_or_sections, axis, False)
+
+
+@implements(np.hsplit)
+def hsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """Equal parts along the second axis, or the first of a one-dimensional array."""
+    return _split(ary, indices_or_sections, 0 if source(ary).ndim == 1 else 1, True)
+
+
+@implements(np.vsplit)
+def vsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """Equal parts along the first axis."""
+    return _split(ary, indices_or_sections, 0, True)
+
+
+# -- repeating ---------------------------------------------------------------------------------------------------------
+
+
+@implements(np.roll)
+def roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    """Elements moved along an axis; those that leave it come in at the other end."""
+    x = array(a)
+    if axis is None:
+        flat = reshape(x, (product(x.sizes),))
+        return reshape(roll(flat, shift, 0), x.sizes)
+    axes = list(axis) if isinstance(axis, list | tuple) else [axis]
+    shifts = list(shift) if isinstance(shift, list | tuple) else [shift] * len(axes)
+    if len(axes) == 1 < len(shifts):
+        axes = axes * len(shifts)
+    if len(shifts) != len(axes):
+        raise op_error(ValueError, "'shift' and 'axis' should be scalars or 1D sequences of the same length")
+    for s, k in zip(shifts, axes, strict=True):
+        x = _rolled(x, size_of(s), axis_of(k, x.ndim))
+    return x
+
+
+def _rolled(x: Staged, shift: Size, axis: int) -> Staged:
+    n = x.sizes[axis]
+    if n == 0:
+        return x
+    if isinstance(shift, int) and isinstance(n, int):
+        shift %= n
+    if shift == 0:
+        return x
+    if isinstance(shift, int) and current().at_least(n - abs(shift), 0):
+        head = n - shift if shift > 0 else -shift
+        return emit("concat", _span(x, axis, head, n - head), _span(x, axis, 0, head), axis=axis)
+    b = current().builder
+    at = prim("mod")(prim("sub")(iota(n).atom, b.size_value(shift)), b.size_value(n))
+    return gather(x, of(at), axis, "fast")
+
+
+def _span(x: Staged, axis: int, start: Size, size: Size) -> Staged:
+    spec = tuple([Span(size if k == axis else n) for k, n in enumerate(x.sizes)])
+    first = current().builder.size_value(start)
+    return emit("index", x, *[first if k == axis else lit(0) for k in range(x.ndim)], spec=spec, mode="fast")
+
+
+@implements(np.repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+    """Each element several times."""
+    x = array(a)
+    if axis is None:
+        x, axis = reshape(x, (product(x.sizes),)), 0
+    k = axis_of(axis, x.ndim)
+    times = array(repeats)
+    if not times.sizes or times.sizes == (1,):
+        m = size_of(repeats if not times.sizes else reshape(times, ()))
+        lead, tail = x.sizes[:k], x.sizes[k + 1 :]
+        wide = (*lead, x.sizes[k], m, *tail)
+        flat = (*lead, product([x.sizes[k], m]), *tail)
+        return reshape(spread(reshape(x, (*lead, x.sizes[k], 1, *tail)), wide), flat)
+    from weft.numpy.sorting import searchsorted
+
+    agree(times.sizes[0], x.sizes[k], lambda: _raise_repeat())
+    ends = cumsum(array(times, i64))
+    total = emit("reduce_sum", array(times, i64), axes=(0,))
+    at = searchsorted(ends, iota(dim_or_int(total.atom)), "right")
+    return gather(x, at, k, "fast")
+
+
+def _raise_repeat() -> None:
+    raise op_error(ValueError, "operands could not be broadcast together: repeats has another length than the axis")
+
+
+@implements(np.tile)
+def tile(A: Any, reps: Any) -> Any:
+    """The array several times along each axis."""
+    x = array(A)
+    times = [size_of(r) for r in (reps if isinstance(reps, list | tuple) else (reps,))]
+    rank = max(len(times), x.ndim)
+    times = [1] * (rank - len(times)) + times
+    sizes = (1,) * (rank - x.ndim) + x.sizes
+    for k in reversed(range(rank)):
+        lead, tail = sizes[:k], sizes[k + 1 :]
+        if times[k] != 1:
+            wide = (*lead, times[k], sizes[k], *tail)
+            x = spread(reshape(x, (*lead, 1, sizes[k], *tail)), wide)
+            sizes = (*lead, product([times[k], sizes[k]]), *tail)
+        x = reshape(x, sizes)
+    return x
+
+
+# -- padding -----------------------------------------------------------------------------------------------------------
+
+
+def _pairs(widths: Any, rank: int) -> list[tuple[Any, Any]]:
+    """Amounts before and after each axis, from NumPy's short forms."""
+    if isinstance(widths, np.ndarray):
+        widths = widths.tolist()
+    if isinstance(widths, dict):
+        named = {axis_of(k, rank): w for k, w in widths.items()}
+        rows: list[Any] = [named.get(k, (0, 0)) for k in range(rank)]
+        return [(w, w) if not isinstance(w, list | tuple) else tuple(w) for w in rows]  # type: ignore[misc]
+    if not isinstance(widths, list | tuple):
+        return [(widths, widths)] * rank
+    if not any(isinstance(w, list | tuple) for w in widths):
+        pair = tuple(widths) * 2 if len(widths) == 1 else tuple(widths)
+        return [pair] * rank  # type: ignore[list-item]
+    rows = [tuple(w) * 2 if len(w) == 1 else tuple(w) for w in widths]
+    return rows * rank if len(rows) == 1 else rows
+
+
+@implements(np.pad)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """The array with a border: constant, edge, wrap, reflect or symmetric."""
+    x = _array(array)
+    widths = [(size_of(a), size_of(b)) for a, b in _pairs(pad_width, x.ndim)]
+    if len(widths) != x.ndim:
+        raise op_error(ValueError, f"pad_width has {len(widths)} pairs for {x.ndim} axes")
+    if any(isinstance(s, int) and s < 0 for w in widths for s in w):
+        raise op_error(ValueError, "index can't contain negative values")
+    allowed = {"constant_values"} if mode == "constant" else set()
+    if set(kwargs) - allowed:
+        raise op_error(ValueError, f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - allowed}")
+    if mode == "constant":
+        return _pad_constant(x, widths, kwargs.get("constant_values", 0))
+    if mode not in _PAD:
+        raise unsupported(f"np.pad with mode={mode!r}", f"one of {', '.join(['constant', *_PAD])}")
+    for k, (before, after) in enumerate(widths):
+        if before == 0 and after == 0:
+            continue
+        b = current().builder
+        n = x.sizes[k]
+        at = emit("sub", iota(n + before + after), b.size_value(before))
+        x = gather(x, _PAD[mode](at, of(b.size_value(n))), k, "fast")
+    return x
+
+
+_array = array
+
+
+def _pad_constant(x: Staged, widths: list[tuple[Size, Size]], fill: Any) -> Staged:
+    b = current().builder
+    fills = _pairs(fill, x.ndim)
+    if len({id(v) if isinstance(v, Staged) else v for pair in fills for v in pair}) <= 1:
+        shape: Shape = tuple([n + p + q for n, (p, q) in zip(x.sizes, widths, strict=True)])
+        value = cast(_array(fills[0][0] if fills else 0).atom, x.dtype)
+        base = full(value, shape)
+        starts = [b.size_value(p) for p, _ in widths]
+        return emit("store", base, x, *starts, spec=tuple([Span(n) for n in x.sizes]), mode="fast") if shape else x
+    for k, ((p, q), (u, v)) in enumerate(zip(widths, fills, strict=True)):
+        parts = []
+        for n, c in ((p, u), (q, v)):
+            parts.append(full(cast(_array(c).atom, x.dtype), (*x.sizes[:k], n, *x.sizes[k + 1 :])))
+        x = emit("concat", parts[0], x, parts[1], axis=k)
+    return x
+
+
+def _clipped(at: Staged, n: Staged) -> Staged:
+    return emit("maximum", emit("minimum", at, emit("sub", n, lit(1))), lit(0))
+
+
+def _reflected(at: Staged, n: Staged) -> Staged:
+    last = emit("sub", n, lit(1))
+    period = emit("maximum", emit("mul", last, lit(2)), lit(1))
+    k = emit("mod", at, period)
+    return emit("minimum", k, emit("sub", period, k))
+
+
+def _symmetric(at: Staged, n: Staged) -> Staged:
+    period = emit("mul", n, lit(2))
+    k = emit("mod", at, period)
+    return emit("minimum", k, emit("sub", emit("sub", period, lit(1)), k))
+
+
+_PAD = {
+    "edge": _clipped,
+    "wrap": lambda at, n: emit("mod", at, n),
+    "reflect": _reflected,
+    "symmetric": _symmetric,
+}
+
+
+# -- inserting and removing --------------------------------------------------------------------------------------------
+
+
+@implements(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    """The array without one position of an axis."""
+    x = array(arr)
+    if axis is None:
+        x, axis = reshape(x, (product(x.sizes),)), 0
+    k = axis_of(axis, x.ndim)
+    if isinstance(obj, slice | list | tuple | np.ndarray) or (isinstance(obj, Staged) and obj.sizes):
+        raise unsupported("np.delete of several positions", "keep = np.ones(n, bool); keep[obj] = False; x[keep]")
+    i, n = size_of(obj), x.sizes[k]
+    if isinstance(i, int) and i < 0:
+        i = n + i
+    if not (isinstance(i, int) and current().at_least(n - i, 1)):
+        raise unsupported("np.delete at a run-time position", "np.concatenate([x[:i], x[i + 1:]])")
+    return emit("concat", _span(x, k, 0, i), _span(x, k, i + 1, n - i - 1), axis=k)
+
+
+@implements(np.kron)
+def kron(a: Any, b: Any) -> Any:
+    """The Kronecker product."""
+    x, y = array(a), array(b)
+    rank = max(x.ndim, y.ndim)
+    m, n = (1,) * (rank - x.ndim) + x.sizes, (1,) * (rank - y.ndim) + y.sizes
+    from weft.numpy.ufuncs import ufunc
+
+    wide_x = reshape(x, tuple([s for k in range(rank) for s in (m[k], 1)]))
+    wide_y = reshape(y, tuple([s for k in range(rank) for s in (1, n[k])]))
+    return reshape(ufunc(np.multiply, wide_x, wide_y), tuple([product(p) for p in zip(m, n, strict=True)]))

@@ -1,0 +1,236 @@
+"""The table of functions that weft stages natively, and the public functions made from it.
+
+An *implementation* is ordinary Python over staged values (and numbers, which are staged values that are known). It is
+entered under the NumPy callable whose meaning it has; the same entry gives the public function of `weft.numpy`. What
+flavour results have, where ``out=`` goes and what is said of unknown keywords is settled here for all of them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from weft.errors import StagingError
+from weft.staged.arith import op_error
+from weft.staged.context import current, staging
+from weft.staged.indexing import setitem
+from weft.staged.value import Staged, wrap
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: What the frontend calls in place of a function that staged code calls: NumPy's, and the public ones of weft.
+NUMPY: dict[Any, Callable[..., Any]] = {}
+
+#: Those of them that make new arrays, and so are staged even when all their arguments are known.
+CREATORS: set[Any] = set()
+
+#: The public functions of `weft.numpy` by name.
+PUBLIC: dict[str, Callable[..., Any]] = {}
+
+#: The entry behind each implementation.
+ENTRIES: dict[Callable[..., Any], Entry] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """One function.
+
+    Attributes
+    ----------
+    name
+        What messages call it.
+    impl
+        Its implementation over staged values.
+    numpy
+        The NumPy callable with the same meaning, for concrete arguments.
+    keep
+        Results keep the flavour that the implementation gives them.
+    """
+
+    name: str
+    impl: Callable[..., Any]
+    numpy: Callable[..., Any]
+    keep: bool = False
+    creates: bool = False
+
+    @cached_property
+    def signature(self) -> inspect.Signature:
+        """The parameters it takes; ``out`` among them is dealt with here."""
+        s = inspect.signature(self.impl)
+        params = [p.replace(annotation=p.empty) for p in s.parameters.values()]
+        return s.replace(parameters=params, return_annotation=s.empty)
+
+    def stage(self, flavour: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run the implementation; its results get ``flavour``."""
+        out = None
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as e:
+            raise StagingError(
+                f"{self.name}(): {e}", remedy=f"weft supports {self.name}{self.signature}", loc=current().loc
+            ) from None
+        if "out" in bound.arguments:
+            out = bound.arguments.pop("out")
+        result = self.impl(*bound.args, **bound.kwargs)
+        if out is not None:
+            return write_out(self.name, out, result)
+        return result if self.keep else flavoured(result, flavour)
+
+
+def flavoured(result: Any, flavour: str) -> Any:
+    """A result, or a tuple or list of them, with this flavour."""
+    if isinstance(result, Staged):
+        return result if result.flavour == flavour else wrap(result.atom, flavour)
+    if isinstance(result, tuple):
+        parts = [flavoured(r, flavour) for r in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+    if isinstance(result, list):
+        return [flavoured(r, flavour) for r in result]
+    return result
+
+
+def write_out(name: str, out: Any, result: Any) -> Any:
+    """Write results into the arrays given as ``out=``."""
+    if isinstance(result, tuple):
+        outs = out if isinstance(out, tuple) else (out,)
+        if len(outs) != len(result):
+            raise op_error(TypeError, f"{name}(): out= must be a tuple of {len(result)} arrays")
+        return tuple([r if o is None else write_out(name, o, r) for o, r in zip(outs, result, strict=True)])
+    if isinstance(out, tuple) and len(out) == 1:
+        return result if out[0] is None else write_out(name, out[0], result)
+    if not isinstance(out, Staged) or out.cell is None:
+        raise StagingError(
+            f"{name}(): out= must be a NumPy array of the function being staged",
+            remedy="use the result: `y = ...`",
+            loc=current().loc,
+        )
+    if not np.can_cast(result.dtype, out.dtype, "same_kind"):
+        raise op_error(
+            TypeError,
+            f"Cannot cast {name} output from dtype('{result.dtype}') to dtype('{out.dtype}') with casting rule"
+            " 'same_kind'",
+        )
+    setitem(out, ..., result)
+    return out
+
+
+def implements(*numpy: Any, name: str = "", keep: bool = False, creates: bool = False) -> Callable[[F], F]:
+    """Register an implementation.
+
+    Parameters
+    ----------
+    numpy
+        The NumPy callables that it stands for; none for functions that NumPy has not, which run eagerly by their
+        ``eager`` attribute.
+    name
+        The public name, where it is not the implementation's own (without a trailing underscore).
+    keep
+        Results keep the flavour that the implementation gives them (dtype constructors, tests that give Python bools).
+    creates
+        It makes new arrays of known arguments, so it is staged even then.
+    """
+
+    def decorate(impl: F) -> F:
+        own = name or impl.__name__.rstrip("_")
+        meaning = numpy[0] if numpy else getattr(impl, "eager", None)
+        assert meaning is not None, own
+        enter(Entry(own, impl, meaning, keep, creates), numpy)
+        return impl
+
+    return decorate
+
+
+def enter(entry: Entry, numpy: tuple[Any, ...], public: bool = True) -> None:
+    """Put an entry into the tables."""
+    ENTRIES[entry.impl] = entry
+    staged = _staged("np", entry)
+    for f in numpy:
+        NUMPY[f] = staged
+        if entry.creates:
+            CREATORS.add(f)
+    if public:
+        function = _public(entry)
+        PUBLIC[entry.name] = function
+        NUMPY[function] = _staged("weft", entry)
+        if entry.creates:
+            CREATORS.add(function)
+
+
+def _staged(flavour: str, entry: Entry) -> Callable[..., Any]:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return entry.stage(flavour, args, kwargs)
+
+    function.__name__ = function.__qualname__ = entry.name
+    function.__doc__ = entry.impl.__doc__
+    return function
+
+
+def _public(entry: Entry) -> Callable[..., Any]:
+    def function(*args: Any, **kwargs: Any) -> Any:
+        if staging() and (entry.creates or any(map(has_staged, args)) or any(map(has_staged, kwargs.values()))):
+            return entry.stage("weft", args, kwargs)
+        if kwargs:
+            params = entry.signature.parameters
+            unknown = ", ".join(sorted(set(kwargs) - set(params)))
+            if unknown and not any(p.kind is p.VAR_KEYWORD for p in params.values()):
+                raise TypeError(f"{entry.name}() got an unexpected keyword argument: {unknown}")
+            if kwargs.get("out") is not None:
+                raise TypeError(f"{entry.name}(): out= is not supported, since weft arrays are immutable")
+            kwargs = {k: concrete(v) for k, v in kwargs.items()}
+        return arrays(entry.numpy(*[concrete(a) for a in args], **kwargs))
+
+    function.__name__ = function.__qualname__ = entry.name
+    function.__module__ = "weft.numpy"
+    function.__doc__ = entry.impl.__doc__
+    function.__wrapped__ = entry.impl  # type: ignore[attr-defined]  (for its signature)
+    return function
+
+
+def has_staged(x: Any) -> bool:
+    """Whether a value is staged, or a sequence or dict holds a staged value."""
+    if isinstance(x, Staged):
+        return True
+    if isinstance(x, list | tuple):
+        return any(map(has_staged, x))
+    if isinstance(x, dict):
+        return any(map(has_staged, x.values()))
+    return isinstance(x, slice) and any(map(has_staged, (x.start, x.stop, x.step)))
+
+
+def needs_staging(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call of a function of the table must be staged, rather than run now."""
+    return function in CREATORS or has_staged(args) or has_staged(kwargs)
+
+
+# -- concrete arguments ------------------------------------------------------------------------------------------------
+
+
+def concrete(x: Any) -> Any:
+    """An argument for NumPy: weft arrays become NumPy arrays that share their memory."""
+    kind = type(x)
+    if kind in (int, float, bool, str, np.ndarray, type(None)):
+        return x
+    if kind in (list, tuple):
+        return kind([concrete(v) for v in x])
+    return np.asarray(x) if hasattr(kind, "at") and hasattr(kind, "__array__") else x
+
+
+def arrays(x: Any) -> Any:
+    """A result of NumPy: arrays and scalars become `weft.Array`."""
+    if isinstance(x, np.ndarray | np.generic | bool | float | complex):
+        from weft.runtime.array import Array
+
+        a = np.asarray(x)
+        # NumPy results that own their memory are given away; views of arguments are copied
+        return Array.from_numpy(a, copy=a.base is not None or isinstance(x, np.generic))
+    if isinstance(x, tuple):
+        parts = [arrays(v) for v in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
+    if isinstance(x, list):
+        return [arrays(v) for v in x]
+    return x
