@@ -34,7 +34,7 @@ class Compiled:
 
 def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Answer a call for which no plan holds: from the disk cache, or by compiling."""
-    from weft.staged.context import staging
+    from weft.staged.active import staging
 
     if staging():
         return t.stage_call(args, kwargs)

@@ -260,7 +260,7 @@ def jvp(
     >>> weft.jvp(lambda x: x * x, (3.0,), (1.0,))
     (9.0, 6.0)
     """
-    from weft.staged.context import staging
+    from weft.staged.active import staging
 
     if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
         raise TypeError(
@@ -360,7 +360,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
     >>> value, pull(1.0)
     (6.0, (3.0, 2.0))
     """
-    from weft.staged.context import staging
+    from weft.staged.active import staging
 
     if staging():
         return _vjp(fun, primals, has_aux)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from weft import _runtime
 from weft.pytrees import flatten_custom
 from weft.runtime import Dispatcher
 
@@ -89,7 +89,12 @@ class Transformed(Dispatcher):
         def slow(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             from weft.api.compiled import first_call
 
-            return first_call(holder[0], args, kwargs)
+            try:
+                return first_call(holder[0], args, kwargs)
+            except Exception as e:
+                if explained(e):
+                    raise e.with_traceback(None) from None
+                raise
 
         self = super().__new__(cls, slow, tuple(static_argnums), tuple(static_argnames), flatten_custom)
         holder.append(self)
@@ -140,6 +145,11 @@ class Transformed(Dispatcher):
         return f"<weft.{self.title} of {getattr(self.__wrapped__, '__qualname__', self.__wrapped__)!r}>"
 
 
+def explained(e: Exception) -> bool:
+    """Whether a message shows the user's line itself: weft's own frames would only hide it."""
+    return "\n  --> " in str(e) and os.environ.get("WEFT_TRACEBACK") != "full"
+
+
 def parameters(fun: Callable[..., Any]) -> inspect.Signature | None:
     """The signature of the user's function."""
     try:
@@ -147,5 +157,3 @@ def parameters(fun: Callable[..., Any]) -> inspect.Signature | None:
     except (TypeError, ValueError):
         return None
 
-
-_ = _runtime

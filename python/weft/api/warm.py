@@ -13,7 +13,8 @@ import numpy as np
 
 from weft.api.recipe import Recipe, holds, table_of
 from weft.api.transformed import Transformed
-from weft.build import artifact, index
+from weft.build import cache as caches
+from weft.build import index
 from weft.build.index import Dependency, Guard, Record, Unindexable
 from weft.runtime import Signature, flatten_value
 
@@ -91,7 +92,10 @@ def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
         return None
     if record is None or not found:
         return None
-    module = artifact.load(record.artifact)
+    try:
+        module = caches.default().load(record.artifact)
+    except (ImportError, OSError):
+        return None
     return None if module is None else (found[0], module)
 
 

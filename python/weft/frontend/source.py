@@ -111,10 +111,10 @@ def _lambda(code: types.CodeType) -> Any:
             cached = _files[code.co_filename] = (text, ast.parse(text))
         except SyntaxError:
             raise unavailable("<lambda>", code.co_filename) from None
-    places = [p for p in code.co_positions() if None not in p]
+    places = [p for p in code.co_positions() if None not in p and p[2:] != (0, 0)]  # entry and return have none
     # every instruction of the code lies in the lambda's body: the smallest lambda around them all is it
-    lo = min([(p[0], p[2]) for p in places[1:]] or [(code.co_firstlineno, 0)])
-    hi = max([(p[1], p[3]) for p in places[1:]] or [(code.co_firstlineno, 10**9)])
+    lo = min([(p[0], p[2]) for p in places] or [(code.co_firstlineno, 0)])
+    hi = max([(p[1], p[3]) for p in places] or [(code.co_firstlineno, 10**9)])
     found = [
         n
         for n in ast.walk(cached[1])

@@ -197,6 +197,8 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
     StagingError
         Something in it is not compiled; the message shows where.
     """
+    import weft.numpy  # noqa: F401  (gives staged values their methods)
+
     state = Staging()
     with active(state):
         with state.builder.scope() as block:

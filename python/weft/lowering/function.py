@@ -86,13 +86,10 @@ def _describe(lw: Lowering, f: Function, k: int) -> dict[str, object]:
 
 
 def _leaf(f: Function, k: int) -> int | None:
-    """The parameter that a result is, unchanged."""
+    """The parameter that a result updates, where it is that parameter unchanged: nothing to write."""
     r = f.results[k]
-    if isinstance(r, Var) and r in f.params and r.type.shape:
-        p = f.params.index(r)
-        if p not in f.updates.values() or f.updates.get(k) == p:
-            return p
-    return None
+    p = f.updates.get(k)
+    return p if p is not None and r is f.params[p] else None
 
 
 def _results(lw: Lowering, f: Function) -> dict[int, L.Buffer]:

@@ -16,20 +16,15 @@ from weft.errors import StagingError
 from weft.ir.builder import Builder
 from weft.ir.nodes import Loc, Var
 from weft.ir.sizes import Dim, Size, affine, dim, eval_size, map_size, size_vars
-
-_active: list[Context] = []
+from weft.staged.active import stack, staging
 
 
 def current() -> Context:
     """The staging under way."""
-    if not _active:
+    if not stack:
         raise RuntimeError("nothing is being staged")
-    return _active[-1]
-
-
-def staging() -> bool:
-    """Whether a staging is under way in this thread."""
-    return bool(_active)
+    context: Context = stack[-1]
+    return context
 
 
 class NeedsStatic(StagingError):
@@ -114,13 +109,13 @@ class Context:
     def __enter__(self) -> Context:
         import weft.primitives  # noqa: F401  (declares them; not needed before something is staged)
 
-        _active.append(self)
+        stack.append(self)
         self.builder.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.builder.__exit__()
-        _active.pop()
+        stack.pop()
 
     # -- sizes -----------------------------------------------------------------------------------------------------
 
@@ -231,3 +226,6 @@ class Context:
             yield t
         finally:
             self.trackers.pop()
+
+
+__all__ = ["Context", "Guard", "Location", "NeedsStatic", "Tracker", "current", "staging"]

@@ -353,7 +353,7 @@ def getitem(x: Staged, key: Any) -> Any:
     k = parse(x, key)
     shape = spec_shape(k.spec, k.operands)
     if k.basic:
-        if x.cell is not None and shape:
+        if x.cell is not None and (shape or k.newaxes):
             out = compose(x, k)
         else:
             out = wrap(read(x, k), x.flavour)
@@ -380,7 +380,7 @@ def expand(x: Staged, axes: tuple[int, ...]) -> Staged:
     for a in axes:
         shape.insert(a, 1)
     new = tuple(shape)
-    if not x.type.shape:
+    if x.cell is None and not x.type.shape:
         return wrap(prim("reshape")(x.atom, shape=new), x.flavour if x.flavour != "py" else "np")
     return x.viewed(ReshapeView(x.sizes, new), ArrayType(x.dtype, new))
 
@@ -489,7 +489,7 @@ def assigned(value: Any, x: Staged, shape: Shape, final: Shape) -> Atom:
             have = have[1:]
         if have != v.sizes:
             a = prim("reshape")(a, shape=have)
-        if broadcast_shapes("assignment", have, shape) != tuple(current().resolve(s) for s in shape):
+        if not same_shape(broadcast_shapes("assignment", shape, have), shape):
             raise op_error(
                 ValueError,
                 f"could not broadcast input array from shape {shape_text(v.sizes)} into shape {shape_text(shape)}",

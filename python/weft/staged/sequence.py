@@ -8,7 +8,7 @@ import numpy as np
 
 from weft.ir.nodes import Atom
 from weft.ir.types import DType
-from weft.staged.arith import broadcast_shapes, broadcast_to, cast, op_error, prim, result_dtype
+from weft.staged.arith import broadcast_shapes, broadcast_to, cast, op_error, prim
 from weft.staged.value import Staged, is_number, lift, wrap
 
 
@@ -23,15 +23,15 @@ def to_array(x: Any, dtype: DType | None = None, flavour: str = "np") -> Staged:
     """``np.array(x)`` (a copy) of a number, array or nested sequence, some of it staged."""
     if not isinstance(x, list | tuple):
         v = lift(x)
-        dtype = dtype or (np.dtype(np.float64) if v.flavour == "py" and v.dtype.kind == "f" else v.dtype)
-        return wrap(cast(v.atom, dtype), flavour)
+        return wrap(cast(v.atom, dtype or v.dtype), flavour)
     flat = leaves(x)
     if not any(isinstance(v, Staged) for v in flat):
         data = np.asarray(x)
         if data.dtype == object:
             raise op_error(ValueError, "setting an array element with a sequence: the sequence is not rectangular")
         return wrap(cast(lift(data.astype(dtype) if dtype else data).atom, dtype or data.dtype), flavour)
-    dtype = dtype or result_dtype(*flat)
+    # unlike in arithmetic, Python numbers count with their own dtypes here
+    dtype = dtype or np.result_type(*[v.dtype for v in map(lift, flat)])
     if all([is_number(v) or not v.type.shape for v in map(lift, flat)]):
         shape = _shape(x)
         return wrap(prim("make")(*[cast(lift(v).atom, dtype) for v in flat], shape=shape), flavour)
