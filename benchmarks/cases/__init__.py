@@ -1,0 +1,1 @@
+"""The programs that are measured, each beside the best that its peers can be given."""

@@ -1,0 +1,28 @@
+"""All figures, recorded under ``benchmarks/results`` (``make bench``; ``--quick`` records nothing)."""
+
+from __future__ import annotations
+
+import sys
+
+import coldstart
+import dispatch
+import programs
+from timing import save, show
+
+GROUPS = {"waiting": coldstart, "a call of ten elements": dispatch, "programs": programs}
+
+
+def main() -> None:
+    """Measure and show everything, then save it."""
+    quick = "--quick" in sys.argv
+    found = {}
+    for title, module in GROUPS.items():
+        found[title] = module.figures(quick)
+        show(title, found[title])
+    if not quick:
+        for path in save(found):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
