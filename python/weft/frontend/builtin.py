@@ -87,7 +87,9 @@ def enumerate_(x: Any, start: Any = 0) -> Any:
         return Enumerate(part, start)
     if part is not None:
         return Enumerate(part, start)
-    return [(arith.add(start, i) if isinstance(start, Staged) else start + i, v) for i, v in builtins.enumerate(items(x))]
+    return [
+        (arith.add(start, i) if isinstance(start, Staged) else start + i, v) for i, v in builtins.enumerate(items(x))
+    ]
 
 
 @builtin(zip)

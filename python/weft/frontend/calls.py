@@ -98,7 +98,9 @@ def _renumber(text: str, shift: int) -> str:
 # -- dispatch --------------------------------------------------------------------------------------------------------
 
 
-def call(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, node: Any = None, frame: Frame | None = None) -> Any:
+def call(
+    fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, node: Any = None, frame: Frame | None = None
+) -> Any:
     """Call ``fn`` on values, some of them staged."""
     if isinstance(fn, StagedFunction):
         return call_nested(fn, args, kwargs)
@@ -219,7 +221,10 @@ def container_method(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], nod
         return None
     if isinstance(obj, list | tuple) and fn.__name__ in ("index", "count", "remove") and contains_staged((obj, args)):
         raise StagingError(f"'{fn.__name__}' compares run-time values", remedy="use an array", loc=s.loc)
-    args = tuple(a.__index__() if isinstance(a, Staged) and fn.__name__ in ("pop", "insert") and i == 0 else a for i, a in enumerate(args))
+    args = tuple(
+        a.__index__() if isinstance(a, Staged) and fn.__name__ in ("pop", "insert") and i == 0 else a
+        for i, a in enumerate(args)
+    )
     value = fn(*args, **kwargs)
     return s.own(value) if isinstance(value, list | dict | set) and not s.owns(value) else value
 
@@ -240,7 +245,9 @@ def construct(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], node: An
         return native(cls, args, kwargs)
     init = getattr(cls, "__init__", None)
     user = isinstance(init, types.FunctionType) and init.__code__.co_filename != "<string>"
-    if cls.__module__ == "builtins" or not (hasattr(cls, "__dict__") and isinstance(init, types.FunctionType | types.WrapperDescriptorType)):
+    if cls.__module__ == "builtins" or not (
+        hasattr(cls, "__dict__") and isinstance(init, types.FunctionType | types.WrapperDescriptorType)
+    ):
         if any(map(contains_staged, (*args, *kwargs.values()))):
             raise StagingError(f"the call of '{cls.__name__}' is not compiled", loc=s.loc)
         return native(cls, args, kwargs)
@@ -338,7 +345,9 @@ def bind(
     values: dict[str, Any] = dict(zip(positional, args, strict=False))
     extra = args[len(positional) :]
     if extra and a.vararg is None:
-        raise arith.op_error(TypeError, f"{name}() takes {len(positional)} positional arguments but {len(args)} were given")
+        raise arith.op_error(
+            TypeError, f"{name}() takes {len(positional)} positional arguments but {len(args)} were given"
+        )
     if a.vararg is not None:
         values[a.vararg.id] = tuple(extra)
     names = {p.id for p in a.kwonlyargs} | set(positional) - only

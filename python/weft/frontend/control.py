@@ -159,7 +159,11 @@ def set_item(x: Any, key: Any, value: Any, node: Any, frame: Frame) -> None:
         indexing.setitem(x, key, value)
     elif isinstance(x, list):
         s.change(x)
-        x[slice(*map(expressions._static_int, (key.start, key.stop, key.step))) if isinstance(key, slice) else key.__index__()] = value
+        x[
+            slice(*map(expressions._static_int, (key.start, key.stop, key.step)))
+            if isinstance(key, slice)
+            else key.__index__()
+        ] = value
     elif isinstance(x, dict):
         s.change(x)
         x[expressions.hashable(key, node, frame)] = value
@@ -520,7 +524,9 @@ def short_circuit(t: Staged, x: Any, rest: Thunk, conj: bool, node: Any, frame: 
     with s.builder.scope() as block, s.tracking() as tracker:
         y = rest()
         y_truth = arith.truth(y) if isinstance(y, Staged) else y
-        quiet = not tracker.before and all(getattr(st, "prim", None) is not None and not st.prim.effect for st in block.stmts)  # type: ignore[union-attr]
+        quiet = not tracker.before and all(
+            getattr(st, "prim", None) is not None and not st.prim.effect for st in block.stmts
+        )  # type: ignore[union-attr]
     both_bool = isinstance(x, Staged) and x.dtype == bool_
     if quiet and both_bool and (isinstance(y_truth, bool) or (isinstance(y, Staged) and y.dtype == bool_)):
         s.builder.splice(block)
@@ -773,7 +779,9 @@ def staged_for(
             result = body(wrap(k, "py"))
             again, contents = c.learn(t.contents(), live)
             if result is RAISED and not again:
-                contents = {loc: Content(tree, [undef(x.type) for x in leaf_types(tree)], []) for loc, tree in c.trees.items()}
+                contents = {
+                    loc: Content(tree, [undef(x.type) for x in leaf_types(tree)], []) for loc, tree in c.trees.items()
+                }
             if not again:
                 block.results = tuple(c.results(contents))
         t.undo()
@@ -794,7 +802,9 @@ def staged_for(
         c.leave(outs, contents, ran)
 
 
-def staged_while(test: Thunk, body: Thunk, node: Any, frame: Frame, *, names: list[Any], when: Staged | None = None) -> None:
+def staged_while(
+    test: Thunk, body: Thunk, node: Any, frame: Frame, *, names: list[Any], when: Staged | None = None
+) -> None:
     """A loop while ``test()``."""
     s = expressions.state()
     c = Carries(s, frame, node, mark_now(s))

@@ -287,7 +287,9 @@ def _unary(node: Any, frame: Frame) -> Any:
     }[type(node.op)]  # fmt: skip
     if has_staged(x):
         return fn(x)
-    method = getattr(type(x), {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__invert__"}[native], None)
+    method = getattr(
+        type(x), {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__invert__"}[native], None
+    )
     if isinstance(method, types.FunctionType):
         return calls.call(method, (x,), {})
     return native(x)
@@ -380,9 +382,7 @@ def contains(x: Any, y: Any, node: Any, frame: Frame) -> Any:
 def _ifexp(node: Any, frame: Frame) -> Any:
     test = evaluate(node.test, frame)
     at(node, frame)
-    return control.choose(
-        test, lambda: evaluate(node.body, frame), lambda: evaluate(node.orelse, frame), node, frame
-    )
+    return control.choose(test, lambda: evaluate(node.body, frame), lambda: evaluate(node.orelse, frame), node, frame)
 
 
 # -- access ----------------------------------------------------------------------------------------------------------
@@ -490,7 +490,16 @@ def is_user(x: Any) -> bool:
 
 def s_native_module(m: Any) -> bool:
     """Modules whose content does not change under the user's hands."""
-    return m.__name__.split(".")[0] in ("numpy", "math", "weft", "cmath", "functools", "operator", "itertools", "typing")
+    return m.__name__.split(".")[0] in (
+        "numpy",
+        "math",
+        "weft",
+        "cmath",
+        "functools",
+        "operator",
+        "itertools",
+        "typing",
+    )
 
 
 # -- functions and comprehensions ------------------------------------------------------------------------------------
@@ -597,5 +606,16 @@ _HANDLERS: dict[type, Callable[[Any, Frame], Any]] = {
     gast.SetComp: _setcomp, gast.DictComp: _dictcomp, gast.NamedExpr: _walrus, gast.Call: _call,
 }  # fmt: skip
 
-__all__ = ["VarLoc", "at", "attribute", "augmented", "error", "evaluate", "lookup", "make_function", "state", "subscript"]
+__all__ = [
+    "VarLoc",
+    "at",
+    "attribute",
+    "augmented",
+    "error",
+    "evaluate",
+    "lookup",
+    "make_function",
+    "state",
+    "subscript",
+]
 _ = (is_number, wrap)

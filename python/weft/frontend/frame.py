@@ -46,7 +46,13 @@ class Frame:
     _serials = itertools.count()
 
     def __init__(
-        self, parsed: Parsed, *, python: Any = None, enclosing: Frame | None = None, globals_: dict[str, Any], origin: Any
+        self,
+        parsed: Parsed,
+        *,
+        python: Any = None,
+        enclosing: Frame | None = None,
+        globals_: dict[str, Any],
+        origin: Any,
     ) -> None:
         self.parsed = parsed
         self.python = python  # the Python function, whose closure cells hold captured variables

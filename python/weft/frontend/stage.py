@@ -371,4 +371,3 @@ def _named(v: Var, block: Block) -> bool:
     from weft.ir.nodes import atom_uses, walk
 
     return any(v in tuple(atom_uses(s)) for s in walk(block)) or any(v is r for r in block.results)
-

@@ -14,7 +14,16 @@ import numpy as np
 from weft.errors import StagingError
 from weft.frontend import calls, control, expressions
 from weft.frontend.canonical import PREFIX
-from weft.frontend.control import RAISED, Return, StructureChanges, assign, choose, staged_for, staged_while, static_items
+from weft.frontend.control import (
+    RAISED,
+    Return,
+    StructureChanges,
+    assign,
+    choose,
+    staged_for,
+    staged_while,
+    static_items,
+)
 from weft.frontend.expressions import at, error, evaluate, state
 from weft.frontend.frame import UNDEFINED, Frame, StagedFunction, VarLoc
 from weft.frontend.patterns import match_pattern
