@@ -198,7 +198,9 @@ def _cotangents(found: list[Any], active: Sequence[bool], leaves: Sequence[Any])
     from weft.primitives.declare import zeros
 
     rest = iter(found)
-    return [next(rest) if a else zeros(v.type.with_dtype(np.dtype(np.float64))) for a, v in zip(active, leaves, strict=True)]
+    return [
+        next(rest) if a else zeros(v.type.with_dtype(np.dtype(np.float64))) for a, v in zip(active, leaves, strict=True)
+    ]
 
 
 def _stage_for(

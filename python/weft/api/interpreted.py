@@ -82,9 +82,7 @@ class Interpreted:
         computed = evaluate(p.function, *values)
         for r, k in p.function.updates.items():
             leaves[k].value[...] = computed[r]
-        results = [
-            leaves[r.leaf].value if r.kind == "leaf" else give(r, computed[i]) for i, r in enumerate(p.results)
-        ]
+        results = [leaves[r.leaf].value if r.kind == "leaf" else give(r, computed[i]) for i, r in enumerate(p.results)]
         return assemble(p.tree, results)
 
 

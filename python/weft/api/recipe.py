@@ -82,6 +82,4 @@ def holds(guards: Guards, table: Sequence[int]) -> bool:
 
 def table_of(leaves: Sequence[Any]) -> list[int]:
     """The table that guards index: all sizes, then the Python ints."""
-    return [n for x in leaves for n in x.shape] + [
-        int(x.value) for x in leaves if x.flavour == "py" and x.dtype == "i"
-    ]
+    return [n for x in leaves for n in x.shape] + [int(x.value) for x in leaves if x.flavour == "py" and x.dtype == "i"]

@@ -136,14 +136,12 @@ def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any,
             x = prim("transpose")(x, perm=(a, *[k for k in range(x.type.rank) if k != a]))
         atoms.append(x)
     outs = st.inline(g, atoms)
-    for (i, result) in inner.written:
+    for i, result in inner.written:
         leaf, axis = mapped[i]
         _write_back(leaves[leaf], outs[result], flags[result], axis, literal)
     n = len(leaf_types(inner.tree))
     places = _axes(out_axes, inner.tree, "out_axes")
-    results = [
-        _placed(o, flag, place, literal) for o, flag, place in zip(outs[:n], flags[:n], places, strict=True)
-    ]
+    results = [_placed(o, flag, place, literal) for o, flag, place in zip(outs[:n], flags[:n], places, strict=True)]
     flavours = [
         "np" if leaf.flavour == "py" and o.type.shape else leaf.flavour
         for leaf, o in zip(leaf_types(inner.tree), results, strict=True)

@@ -149,17 +149,54 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
         "results": [[k, None if d is None else d.str, rank, f, leaf] for k, d, rank, f, leaf in recipe.results],
         "tree": _encode_tree(recipe.tree),
         "mutates": recipe.mutates,
-        "host": [_plain(entry) for entry in recipe.host],
+        "host": [_encode_host(entry) for entry in recipe.host],
         "heavy": recipe.heavy,
     }
 
 
-def _plain(x: Any) -> Any:
-    if isinstance(x, dict):
-        return {str(k): _plain(v) for k, v in x.items()}
-    if x is None or isinstance(x, str | int | float):
+def _encode_host(entry: dict[str, Any]) -> dict[str, Any]:
+    """A host function's description; size symbols are written as their numbers in ``symbols``."""
+    if entry["kind"] != "host":
+        return entry
+    symbols = list(entry["symbols"])
+    attrs = {k: _encode_static(v, symbols) for k, v in entry["attrs"].items()}
+    return {**entry, "attrs": attrs, "symbols": len(symbols)}
+
+
+def _encode_static(x: Any, symbols: list[Any]) -> Any:
+    if x is None or type(x) in (str, int, float, bool):
         return x
+    if type(x) is tuple:
+        return ["tuple", [_encode_static(v, symbols) for v in x]]
+    if isinstance(x, np.dtype):
+        return ["dtype", x.str]
+    if type(x).__name__ == "Dim":
+        return ["size", x.const, [[symbols.index(v), c] for v, c in x.terms]]
     raise Unindexable(f"a host function that needs a {type(x).__name__}")
+
+
+def _decode_host(entry: dict[str, Any]) -> dict[str, Any]:
+    if entry["kind"] != "host":
+        return entry
+    from weft.ir.nodes import Var
+    from weft.ir.types import i64, scalar
+
+    symbols = [Var(scalar(i64)) for _ in range(entry["symbols"])]
+    attrs = {k: _decode_static(v, symbols) for k, v in entry["attrs"].items()}
+    return {**entry, "attrs": attrs, "symbols": symbols}
+
+
+def _decode_static(x: Any, symbols: list[Any]) -> Any:
+    from weft.ir.sizes import affine
+
+    match x:
+        case ["tuple", items]:
+            return tuple([_decode_static(v, symbols) for v in items])
+        case ["dtype", text]:
+            return np.dtype(text)
+        case ["size", const, terms]:
+            return affine(const, tuple([(symbols[i], c) for i, c in terms]))
+    return x
 
 
 def _encode_tree(tree: tuple[Any, ...]) -> Any:
@@ -208,7 +245,7 @@ def decode(plan: dict[str, Any], root: Any) -> Recipe:
         results=[(k, None if d is None else np.dtype(d), rank, f, leaf) for k, d, rank, f, leaf in plan["results"]],
         tree=_decode_tree(plan["tree"]),
         mutates=plan["mutates"],
-        host=plan["host"],
+        host=[_decode_host(entry) for entry in plan["host"]],
         heavy=plan["heavy"],
     )
 

@@ -243,9 +243,7 @@ def power(x: Any, y: Any) -> Any:
             positive = prim("ge")(b.atom, lit(0, b.dtype))
             if shape:
                 positive = prim("reduce_and")(positive, axes=tuple(range(len(shape))))
-            prim("check")(
-                positive, exc="ValueError", message="Integers to negative integer powers are not allowed."
-            )
+            prim("check")(positive, exc="ValueError", message="Integers to negative integer powers are not allowed.")
     if both_py and is_inexact(dtype) and not is_complex(dtype):
         if exponent is None or exponent < 0:
             negative = lit(0, dtype) if exponent is None else lit(exponent, dtype)

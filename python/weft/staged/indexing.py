@@ -211,9 +211,7 @@ def _broadcast_gathers(spec: list[At | Span | Gather], operands: list[Atom]) -> 
         operands[i] = broadcast_to(a, shape)
 
 
-def _place(
-    spec: IndexSpec, operands: tuple[Atom, ...], kinds: list[str], arrays: bool, ctx: Any
-) -> Key:
+def _place(spec: IndexSpec, operands: tuple[Atom, ...], kinds: list[str], arrays: bool, ctx: Any) -> Key:
     """Where new axes and gathered axes stand in the result."""
     new: list[int] = []
     front: tuple[int, ...] | None = None
@@ -439,9 +437,7 @@ def _wrapped(i: Atom, n: Size, axis: int) -> Atom:
     m = current().builder.size_value(n)
     j = prim("select")(prim("lt")(i, lit(0)), prim("add")(i, m), i)
     ok = prim("bitand")(prim("ge")(j, lit(0)), prim("lt")(j, m))
-    prim("check")(
-        ok, i, m, exc="IndexError", message=f"index {{}} is out of bounds for axis {axis} with size {{}}"
-    )
+    prim("check")(ok, i, m, exc="IndexError", message=f"index {{}} is out of bounds for axis {axis} with size {{}}")
     out: Atom = j
     return out
 

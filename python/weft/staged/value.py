@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -93,6 +93,11 @@ class View:
         raise NotImplementedError
 
 
+if TYPE_CHECKING:
+
+    def _operator(self: Staged, other: Any, /) -> Any: ...
+
+
 class Staged:
     """A value known only at run time.
 
@@ -132,6 +137,18 @@ class Staged:
             assert atom is not None
             type = atom.type
         self.type = type
+
+    if TYPE_CHECKING:  # attached by staged.arith and staged.indexing
+        __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _operator
+        __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = _operator
+        __and__ = __rand__ = __or__ = __ror__ = __xor__ = __rxor__ = __lshift__ = __rshift__ = _operator
+        __lt__ = __le__ = __gt__ = __ge__ = __getitem__ = _operator
+
+        def __neg__(self) -> Any: ...
+        def __pos__(self) -> Any: ...
+        def __abs__(self) -> Any: ...
+        def __invert__(self) -> Any: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
 
     # -- content ---------------------------------------------------------------------------------------------------
 
@@ -224,9 +241,7 @@ class Staged:
         a = self.atom
         if isinstance(a, Lit):
             return float(a.value)
-        raise StagingError(
-            "a Python float is needed here, but the value is only known at run time", loc=current().loc
-        )
+        raise StagingError("a Python float is needed here, but the value is only known at run time", loc=current().loc)
 
     def __len__(self) -> int:
         if not self.type.shape:
@@ -293,9 +308,7 @@ def literal(x: Any) -> Lit:
     """The literal of a Python or NumPy scalar."""
     if type(x) in PY_DTYPES:
         if isinstance(x, int) and not -(2**63) <= x < 2**63:
-            raise StagingError(
-                f"the integer {x} does not fit 64 bits", remedy="use a float", loc=current().loc
-            )
+            raise StagingError(f"the integer {x} does not fit 64 bits", remedy="use a float", loc=current().loc)
         return lit(x, PY_DTYPES[type(x)])
     return lit(x, np.asarray(x).dtype)
 
