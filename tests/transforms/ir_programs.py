@@ -519,3 +519,57 @@ def map_in_for(A, x, n):
         return map_([size(A)], [], lane)
 
     return for_(dim(n), [x], step, names=["x"])
+
+
+@program(rng.normal(size=(5, 5)) * 0.5)
+def triangle_table(D):
+    """A recurrence over the lower triangle of a table, in place: ragged inner loops."""
+
+    def outer(i, D):
+        def inner(j, D):
+            a = at(D, P.sub(i, 1), j)
+            b = at(D, i, P.sub(j, 1), mode="wrap")
+            return [put(D, P.add(at(D, i, j), P.sin(P.mul(a, b))), i, j)]
+
+        return for_(dim(i), [D], inner, names="D")
+
+    return for_(size(D), [D], outer, names="D")
+
+
+@program(rng.normal(size=(4, 4)) + 4 * np.eye(4))
+def lu(A):
+    """LU decomposition in place, without pivoting."""
+    n = size(A)
+
+    def step(k, A):
+        def rows(i, A):
+            i = P.add(P.add(k, 1), i)
+            A = put(A, P.div(at(A, i, k), at(A, k, k)), i, k)
+
+            def cols(j, A):
+                j = P.add(P.add(k, 1), j)
+                return [put(A, P.sub(at(A, i, j), P.mul(at(A, i, k), at(A, k, j))), i, j)]
+
+            return for_(n - dim(k) - 1, [A], cols, names="A")
+
+        return for_(n - dim(k) - 1, [A], rows, names="A")
+
+    return for_(n, [A], step, names="A")
+
+
+@program(rng.normal(size=6), rng.normal(size=6), np.array([0, 2, 3, 6]), np.array([1, 0, 2, 0, 1, 2]))
+def sparse_rows(vals, x, start, cols):
+    """Rows of a sparse matrix: trip counts from data, and a vector written in place that inner loops read."""
+
+    def outer(i, x):
+        lo, hi = at(start, i), at(start, P.add(i, 1))
+        trip = P.maximum(P.sub(hi, lo), 0)
+
+        def inner(p, s):
+            p = P.add(lo, p)
+            return [P.add(s, P.mul(at(vals, p), at(x, at(cols, p))))]
+
+        (s,) = for_(dim(trip), [c(0.0)], inner, names="s")
+        return [put(x, P.tanh(s), i)]
+
+    return for_(3, [x], outer, names="x")

@@ -74,7 +74,8 @@ class _Unparser:
         self.lines: list[str] = []
         self.depth = 0
         self.exprs: dict[Var, ast.expr] = {}
-        self.views: set[Var] = set()  # results that share memory with an array
+        self.views: set[Var] = set()  # inlined results that share memory with an array
+        self.fresh: set[Var] = set()  # named results that share no memory
 
     # -- names -------------------------------------------------------------------------------------------------------
 
@@ -246,8 +247,8 @@ class _Unparser:
         if len(s.outs) == 1:
             if self.is_view(s) and self.unsafe_view(s):
                 value = call(attribute(value, "copy"))
-            elif self.is_view(s):
-                self.views.add(s.outs[0])
+            elif not self.is_view(s):
+                self.fresh.add(s.outs[0])
             self.assign(self.name(s.outs[0]), value, s.outs[0].type)
         else:
             self.line(f"{', '.join([self.name(o) for o in s.outs])} = {ast.unparse(value)}")
@@ -367,11 +368,12 @@ class _Unparser:
         return call(attribute(value, "copy")) if risky and not (last and self.owns(a)) else value
 
     def owns(self, v: Var) -> bool:
-        """Whether the array that a name stands for is this function's own: no argument, and no view of another."""
-        members = self.plan.members.get(self.plan.head(v), [v])
-        if any([m in self.views for m in members]):
-            return False
-        return self.plan.head(v) in self.plan.mutated or not any([m in self.f.params for m in members])
+        """Whether the array that a name stands for is known to have no other name: what flows into a name that is
+        written in place is copied, and a name that is assigned once may hold a new array."""
+        if self.plan.head(v) in self.plan.mutated:
+            return True
+        alone = len(self.plan.members.get(self.plan.head(v), [v])) == 1
+        return alone and v in self.fresh
 
     def write(self, s: Op) -> None:
         """A store or an addition in place; the array is copied first if its old value is still needed."""
@@ -437,6 +439,7 @@ class _Unparser:
         self.depth -= 1
 
     def allocate(self, o: Var, lead: Sequence[Size]) -> None:
+        self.fresh.add(o)
         dtype = "" if o.type.dtype == f64 else f", dtype={dtype_text(o.type)}"
         self.line(f"{self.name(o)} = np.empty({self.shape(o.type.shape)}{dtype})")
 

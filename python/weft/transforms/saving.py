@@ -6,7 +6,8 @@ it really uses are given a definition at its head (`Tape.leave`), each in the ch
 * *recomputed*, if its operation is cheap and its operands are at hand: loop counters, arrays that the loop does not
   overwrite, values that are saved anyway;
 * *saved*: collected by the forward loop and read back by position, or yielded by the forward branch as one more
-  result;
+  result
+  (where its trip count varies between iterations of an outer loop, in a buffer of a size that bounds it: `padding`);
 * *rerun*: the statement (a whole loop, if need be) is executed again. That is how lanes of a `Map` get their values,
   and the only way for arrays whose size differs from one iteration to the next.
 
@@ -40,10 +41,11 @@ from weft.ir.nodes import (
     vars_in_static,
 )  # fmt: skip
 from weft.ir.primitive import Reindex
-from weft.ir.sizes import Size, dim
+from weft.ir.sizes import Size, dim, size_vars
 from weft.ir.types import ArrayType
 from weft.primitives.declare import prim
 from weft.transforms.dead import live_statements
+from weft.transforms.padding import Bounds
 
 
 @dataclass(eq=False)
@@ -81,6 +83,7 @@ class Tape:
         self.frame_of: dict[Var, Frame] = {}
         self.top = Frame(None, top, None)
         self.frame = self.top
+        self.buffers: dict[tuple[int, Var], Var] = {}
         self._free: dict[Var, bool] = {}
         self._fill(self.top)
 
@@ -306,6 +309,8 @@ class _Settling:
         for r, o in zip(s.body.results[n:], stacked, strict=True):
             if r is v:
                 rows = o
+        if rows is None and isinstance(s, For) and (bound := self.padded(s.trip)) is not None:
+            rows = self.buffer(s, v, bound)
         if rows is None:
             rows = Var(ArrayType(v.type.dtype, (trip, *v.type.shape)), v.name)
             s.body.results = (*s.body.results, v)
@@ -317,6 +322,57 @@ class _Settling:
         starts: tuple[Atom, ...] = tuple([lit(0)] * len(shape))
         attrs = {"spec": (At(), *[Span(size) for size in shape]), "mode": "fast"}
         self.head.append(Op(prim("index"), (names.atom(rows), frame.counter, *starts), attrs, (stand,)))
+
+    def padded(self, trip: Size) -> Size | None:
+        """A bound of a trip count that varies with the loops around (None: it does not, or there is none)."""
+        tape = self.tape
+
+        def varies(v: Var) -> bool:
+            frame = tape.frame_of.get(v)
+            return frame is not None and frame.parent is not None and not isinstance(frame.stmt, Map)
+
+        def definition(v: Var) -> Stmt | None:
+            frame = tape.frame_of[v]
+            return frame.stmt if isinstance(frame.stmt, For) and v is frame.block.params[0] else frame.defs.get(v)
+
+        if not any([varies(v) for v in size_vars(trip)]):
+            return None
+        return Bounds(definition, varies).upper(trip)
+
+    def buffer(self, s: For, v: Var, bound: Size) -> Var:
+        """Save ``v`` in a carried buffer of ``bound`` rows, of which this run of the loop fills the first."""
+        key = (id(s), v)
+        rows = self.tape.buffers.get(key)
+        if rows is not None:
+            return rows
+        t = ArrayType(v.type.dtype, (bound, *v.type.shape))
+        carry, new, rows = Var(t, v.name), Var(t, v.name), Var(t, v.name)
+        n = len(s.inits)
+        starts: tuple[Atom, ...] = tuple([lit(0)] * v.type.rank)
+        attrs = {"spec": (At(), *[Span(size) for size in v.type.shape]), "mode": "fast"}
+        s.body.stmts.append(Op(prim("store"), (carry, v, s.body.params[0], *starts), attrs, (new,)))
+        with Builder() as b, b.scope() as before:
+            empty = prim("undef")(shape=t.shape, dtype=t.dtype)
+        parent = self.frame.parent
+        assert parent is not None
+        at = next(k for k, x in enumerate(parent.block.stmts) if x is s)
+        parent.block.stmts[at:at] = before.stmts
+        self.tape_define(before.stmts[0], parent)
+        s.inits = (*s.inits, empty)
+        s.body.params = (*s.body.params, carry)
+        s.body.results = (*s.body.results[:n], new, *s.body.results[n:])
+        s.outs = (*s.outs[:n], rows, *s.outs[n:])
+        self.tape_result(rows)
+        self.tape.buffers[key] = rows
+        return rows
+
+    def tape_define(self, s: Stmt, frame: Frame) -> None:
+        """Enter a new forward statement's results into a frame."""
+        frame.define(s)
+        for o in s.outs:
+            self.tape.frame_of[o] = frame
+            if frame.parent is not None:
+                self.tape.names.bind(o)
 
     def tape_result(self, v: Var, stand: Var | None = None) -> None:
         """Enter a new result of the forward statement into the frame around."""
