@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from tests.staged.util import check
 
 R = np.random.default_rng(0)

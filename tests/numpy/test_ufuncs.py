@@ -2,21 +2,35 @@
 
 import numpy as np
 import pytest
+from tests.staged.util import check
 
 import weft.numpy.ufuncs as ufuncs
-from weft.ir.nodes import Lit
-from tests.staged.util import check
 
 F = np.array([[0.3, -1.5, 2.0], [np.nan, 0.0, np.inf]])
 POS = np.array([0.2, 0.7, 0.9])
 I = np.array([[3, -2, 0], [7, 1, -5]])
 DATA = {
-    "f8": F, "f4": F.astype("f4"), "f2": np.array([0.5, -1.0, 2.0], "f2"), "i8": I, "i4": I.astype("i4"),
-    "i2": I.astype("i2"), "u1": np.array([1, 200, 3], "u1"), "u8": np.array([1, 2, 30], "u8"), "?": np.array([True, False, True]),
-    "c16": np.array([1 + 2j, -0.5j, 3]), "c8": np.array([1 + 2j, -0.5j, 3], "c8"),
+    "f8": F,
+    "f4": F.astype("f4"),
+    "f2": np.array([0.5, -1.0, 2.0], "f2"),
+    "i8": I,
+    "i4": I.astype("i4"),
+    "i2": I.astype("i2"),
+    "u1": np.array([1, 200, 3], "u1"),
+    "u8": np.array([1, 2, 30], "u8"),
+    "?": np.array([True, False, True]),
+    "c16": np.array([1 + 2j, -0.5j, 3]),
+    "c8": np.array([1 + 2j, -0.5j, 3], "c8"),
 }
 SKIP = {  # what NumPy computes and weft refuses
-    ("maximum", "c"), ("minimum", "c"), ("fmax", "c"), ("fmin", "c"), ("less", "c"), ("less_equal", "c"), ("greater", "c"), ("greater_equal", "c"),
+    ("maximum", "c"),
+    ("minimum", "c"),
+    ("fmax", "c"),
+    ("fmin", "c"),
+    ("less", "c"),
+    ("less_equal", "c"),
+    ("greater", "c"),
+    ("greater_equal", "c"),
 }
 
 
@@ -70,7 +84,9 @@ def test_binary(uf):
             if (np.asarray(a).dtype.kind == "c" or np.asarray(b).dtype.kind == "c") and (uf.__name__, "c") in SKIP:
                 continue
             if uf.__name__ in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal") and {
-                np.asarray(v).dtype.kind for v in (a, b) if type(v) is not int and type(v) is not float and type(v) is not bool
+                np.asarray(v).dtype.kind
+                for v in (a, b)
+                if type(v) is not int and type(v) is not float and type(v) is not bool
             } == {"i", "u"}:
                 continue
             check(lambda np, a, b: getattr(np, uf.__name__)(a, b), a, b)

@@ -21,7 +21,6 @@ class Staging:
     def __init__(self, fn, *args, flavour="np", symbolic=True):
         self.ctx = ctx = Context()
         params, sizes, staged = [], [], []
-        by_size = {}
         for k, a in enumerate(args):
             if type(a) in PY_DTYPES:
                 v = Var(ArrayType(PY_DTYPES[type(a)]), f"a{k}")
@@ -118,12 +117,25 @@ class StagedNumpy:
         v = getattr(self._module, name)
         if isinstance(v, np.ufunc):
             return StagedUfunc(v)
+        if isinstance(v, type) and v in NUMPY:
+            return StagedType(v)
         if type(v).__name__ == "module":
             return StagedNumpy(v)
         try:
             return NUMPY.get(v, v)
         except TypeError:
             return v
+
+
+class StagedType:
+    """A dtype: called it converts, else it names the dtype."""
+
+    def __init__(self, kind):
+        self.dtype = np.dtype(kind)
+        self.kind = kind
+
+    def __call__(self, *args):
+        return NUMPY[self.kind](*args)
 
 
 class StagedUfunc:

@@ -12,10 +12,22 @@ import numpy as _np
 
 # ruff: noqa: F401  (each of these modules declares its functions)
 from weft.numpy import (
-    creation, cumulative, einsum, elementwise, joining, methods, products, reductions, search, shape, sorting,
-    ufunc_methods, ufuncs,
+    creation,
+    cumulative,
+    einsum,
+    elementwise,
+    joining,
+    methods,
+    products,
+    reductions,
+    search,
+    shape,
+    sorting,
+    ufunc_methods,
+    ufuncs,
 )  # fmt: skip
 from weft.numpy import linalg as linalg
+from weft.numpy.registry import MEANINGS as _MEANINGS
 from weft.numpy.registry import PUBLIC as _PUBLIC
 
 pi, e, euler_gamma, inf, nan, newaxis = _np.pi, _np.e, _np.euler_gamma, _np.inf, _np.nan, None
@@ -39,11 +51,12 @@ def _install() -> list[str]:
         space.pop(module.__name__.rpartition(".")[2], None)
     linear = set(linalg.__all__)
     own = {name: f for name, f in _PUBLIC.items() if name not in linear}
-    meanings = {id(getattr(_np, name, None)): f for name, f in own.items()}
-    aliases = {name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings and v is not None}
+    meanings = {id(f): public for f, public in _MEANINGS.items()}
+    aliases = {name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings}
     space.update(aliases)
     space.update(own)
-    return sorted(n for n in space if not n.startswith("_") and n not in ("Any", "annotations"))
+    hidden = ("Any", "annotations", "at", "common", "registry")
+    return sorted(n for n in space if not n.startswith("_") and n not in hidden)
 
 
 def __getattr__(name: str) -> Any:
@@ -54,4 +67,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'weft.numpy' has no attribute {name!r}")
 
 
-__all__ = _install()  # noqa: PLE0605
+__all__ = _install()

@@ -154,7 +154,8 @@ def product(sizes: Iterable[Size]) -> Size:
 
 def factors_of(sizes: Iterable[Size]) -> tuple[int, list[Size]]:
     """Sizes as a number times symbols that are not known to be products."""
-    k, found = 1, []
+    k = 1
+    found: list[Size] = []
     stack = [current().resolve(s) for s in sizes]
     while stack:
         s = stack.pop()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import Lit, lit
+from weft.ir.sizes import same_shape
 from weft.ir.types import DType, f64, i64, is_complex, is_inexact
 from weft.numpy.common import (
     Size,
@@ -74,7 +75,7 @@ def full_(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> A
     """An array with one value everywhere."""
     v = array_of(fill_value, dtype)
     sizes = shape_of(shape)
-    if broadcast_shapes("full", v.sizes, sizes) != sizes:
+    if not same_shape(broadcast_shapes("full", v.sizes, sizes), sizes):
         raise op_error(ValueError, "could not broadcast the fill value into the shape")
     return spread(v, sizes)
 
@@ -331,7 +332,7 @@ def _matrix(m: Any) -> Staged:
 
 
 def _mask(x: Staged, k: Any) -> Staged:
-    return spread(below_diagonal(*x.sizes[-2:], k), x.sizes)
+    return spread(below_diagonal(x.sizes[-2], x.sizes[-1], k), x.sizes)
 
 
 @implements(np.tril_indices, creates=True)

@@ -285,9 +285,9 @@ def _raise_repeat() -> None:
 def tile(A: Any, reps: Any) -> Any:
     """The array several times along each axis."""
     x = array(A)
-    times = [size_of(r) for r in (reps if isinstance(reps, list | tuple) else (reps,))]
+    times: list[Size] = [size_of(r) for r in (reps if isinstance(reps, list | tuple) else (reps,))]
     rank = max(len(times), x.ndim)
-    times = [1] * (rank - len(times)) + times
+    times = [*[1] * (rank - len(times)), *times]
     sizes = (1,) * (rank - x.ndim) + x.sizes
     for k in reversed(range(rank)):
         lead, tail = sizes[:k], sizes[k + 1 :]
@@ -405,8 +405,12 @@ def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
     i, n = size_of(obj), x.sizes[k]
     if isinstance(i, int) and i < 0:
         i = n + i
-    if not (isinstance(i, int) and current().at_least(n - i, 1)):
+    ctx = current()
+    if not (ctx.about_shapes(i) and ctx.about_shapes(n)):
         raise unsupported("np.delete at a run-time position", "np.concatenate([x[:i], x[i + 1:]])")
+    for room in (i, n - i - 1):
+        if not ctx.at_least(room, 0) and not ctx.decide(">=", room, "np.delete at a position of the array"):
+            raise op_error(IndexError, f"index {ctx.number(i)} is out of bounds for axis {k} with size {ctx.number(n)}")
     return emit("concat", _span(x, k, 0, i), _span(x, k, i + 1, n - i - 1), axis=k)
 
 

@@ -58,17 +58,16 @@ def method(name: str, impl: Callable[..., Any]) -> None:
     setattr(Staged, name, Attribute(name, get))
 
 
-for _name, _impl in {
+_METHODS: dict[str, Callable[..., Any]] = {
     "sum": reductions.sum, "prod": reductions.prod, "mean": reductions.mean, "var": reductions.var,
     "std": reductions.std, "max": reductions.max, "min": reductions.min, "ptp": reductions.ptp, "any": reductions.any,
     "all": reductions.all, "argmax": reductions.argmax, "argmin": reductions.argmin, "cumsum": cumulative.cumsum,
     "cumprod": cumulative.cumprod, "argsort": sorting.argsort, "searchsorted": sorting.searchsorted,
     "dot": products.dot, "trace": shape.trace, "diagonal": shape.diagonal, "swapaxes": shape.swapaxes,
     "squeeze": shape.squeeze, "ravel": shape.ravel, "take": search.take, "nonzero": search.nonzero,
-    "compress": search.compress, "choose": search.choose, "put": search.put, "round": elementwise.round_,
+    "compress": search.compress, "choose": search.choose, "round": elementwise.round_,
     "clip": elementwise.clip, "conj": UFUNCS[np.conjugate],
-}.items():  # fmt: skip
-    method(_name, _impl)
+}  # fmt: skip
 
 
 def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
@@ -154,10 +153,11 @@ def _tolist(x: Any) -> Any:
     return [_tolist(getitem(x, k)) for k in range(x.sizes[0])]
 
 
-for _name, _impl in {
+_METHODS |= {
     "repeat": _repeat, "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "astype": _astype,
     "copy": _copy, "fill": _fill, "sort": _sort,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _impl in _METHODS.items():
     method(_name, _impl)
 
 setattr(Staged, "item", Attribute("item", lambda x: lambda *args: _item(x, *args)))  # noqa: B010

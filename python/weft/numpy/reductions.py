@@ -9,6 +9,7 @@ import numpy as np
 from weft.ir.nodes import lit
 from weft.ir.types import DType, bool_, f32, f64, i64, is_complex, is_inexact, u64
 from weft.numpy.common import (
+    Shape,
     Staged,
     array,
     astype,
@@ -170,7 +171,7 @@ def _position(name: str, a: Any, axis: Any, keepdims: Any) -> Staged:
     if x.dtype == bool_:
         x = astype(x, np.int8)
     if axis is None:
-        shape = (1,) * x.ndim
+        shape: Shape = (1,) * x.ndim
         x, axis = reshape(x, (product(x.sizes),)), 0
     else:
         axis = axis_of(axis, x.ndim)

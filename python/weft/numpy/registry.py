@@ -32,6 +32,9 @@ CREATORS: set[Any] = set()
 #: The public functions of `weft.numpy` by name.
 PUBLIC: dict[str, Callable[..., Any]] = {}
 
+#: The public function with the meaning of each NumPy callable.
+MEANINGS: dict[Any, Callable[..., Any]] = {}
+
 #: The entry behind each implementation.
 ENTRIES: dict[Callable[..., Any], Entry] = {}
 
@@ -156,6 +159,7 @@ def enter(entry: Entry, numpy: tuple[Any, ...], public: bool = True) -> None:
     if public:
         function = _public(entry)
         PUBLIC[entry.name] = function
+        MEANINGS.update(dict.fromkeys(numpy, function))
         NUMPY[function] = _staged("weft", entry)
         if entry.creates:
             CREATORS.add(function)
@@ -182,12 +186,13 @@ def _public(entry: Entry) -> Callable[..., Any]:
             if kwargs.get("out") is not None:
                 raise TypeError(f"{entry.name}(): out= is not supported, since weft arrays are immutable")
             kwargs = {k: concrete(v) for k, v in kwargs.items()}
-        return arrays(entry.numpy(*[concrete(a) for a in args], **kwargs))
+        plain = [concrete(a) for a in args]
+        return arrays(entry.numpy(*plain, **kwargs), (*plain, *kwargs.values()))
 
     function.__name__ = function.__qualname__ = entry.name
     function.__module__ = "weft.numpy"
     function.__doc__ = entry.impl.__doc__
-    function.__wrapped__ = entry.impl  # type: ignore[attr-defined]  (for its signature)
+    function.__dict__["__wrapped__"] = entry.impl  # for its signature
     return function
 
 
@@ -220,17 +225,18 @@ def concrete(x: Any) -> Any:
     return np.asarray(x) if hasattr(kind, "at") and hasattr(kind, "__array__") else x
 
 
-def arrays(x: Any) -> Any:
-    """A result of NumPy: arrays and scalars become `weft.Array`."""
+def arrays(x: Any, given: tuple[Any, ...] = ()) -> Any:
+    """A result of NumPy with arrays and scalars as `weft.Array`; ``given`` are the arguments it was computed from."""
     if isinstance(x, np.ndarray | np.generic | bool | float | complex):
         from weft.runtime.array import Array
 
         a = np.asarray(x)
-        # NumPy results that own their memory are given away; views of arguments are copied
-        return Array.from_numpy(a, copy=a.base is not None or isinstance(x, np.generic))
+        # a fresh result is given away; a view is copied, unless of a weft array; so is an argument itself
+        own = a.base is None and not any(a is g for g in given)
+        return Array.from_numpy(a, copy=not (own or isinstance(a.base, Array)))
     if isinstance(x, tuple):
-        parts = [arrays(v) for v in x]
+        parts = [arrays(v, given) for v in x]
         return type(x)(*parts) if hasattr(x, "_fields") else tuple(parts)
     if isinstance(x, list):
-        return [arrays(v) for v in x]
+        return [arrays(v, given) for v in x]
     return x

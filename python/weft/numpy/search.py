@@ -139,7 +139,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     return reshape(picked, at.sizes)
 
 
-@implements(np.ix_)
+@implements(np.ix_, name="ix_")
 def ix_(*args: Any) -> Any:
     """Index arrays that select the crossing of rows, columns, ..."""
     out = []

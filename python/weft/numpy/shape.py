@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import Atom, Gather, Span, lit
-from weft.ir.sizes import Shape, Size
+from weft.ir.sizes import Shape, Size, same_shape
 from weft.ir.types import ArrayType
 from weft.numpy.common import (
     Staged,
@@ -284,7 +284,7 @@ def broadcast_to(array: Any, shape: Any, subok: Any = False) -> Any:
     x, sizes = _value(array), tuple([size_of(s) for s in (shape if isinstance(shape, list | tuple) else (shape,))])
     if len(sizes) < x.ndim:
         raise op_error(ValueError, "input operand has more dimensions than allowed by the axis remapping")
-    if broadcast_shapes("broadcast_to", x.sizes, sizes) != tuple([current().resolve(s) for s in sizes]):
+    if not same_shape(broadcast_shapes("broadcast_to", x.sizes, sizes), sizes):
         raise op_error(
             ValueError,
             f"operands could not be broadcast together with remapped shapes: {shape_text(x.sizes)} and requested shape"

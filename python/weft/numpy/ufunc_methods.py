@@ -17,7 +17,7 @@ _REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: reductions.sum, np.multiply: reductions.prod, np.maximum: reductions.max, np.minimum: reductions.min,
     np.logical_and: reductions.all, np.logical_or: reductions.any,
 }  # fmt: skip
-_SCAN = {np.add: "cumsum", np.multiply: "cumprod", np.maximum: "cummax", np.minimum: "cummin"}
+_SCAN: dict[np.ufunc, str] = {np.add: "cumsum", np.multiply: "cumprod", np.maximum: "cummax", np.minimum: "cummin"}
 
 
 def _method(uf: np.ufunc, name: str, impl: Callable[..., Any]) -> None:

@@ -52,7 +52,7 @@ def apply(uf: np.ufunc, body: Body, xs: Sequence[Any], dtype: Any = None) -> Any
     return tuple([wrap(cast(r, d), "weft") for r, d in zip(results, outs, strict=True)])
 
 
-def _comparable(vs: Sequence[Staged], ins: Sequence[DType]) -> Sequence[DType]:
+def _comparable(vs: Sequence[Staged], ins: tuple[DType, ...]) -> tuple[DType, ...]:
     """Integer comparisons are exact whatever the dtypes: a Python int outside the array's dtype is no error."""
     if ins[0] != ins[1]:
         raise unsupported("a comparison of int64 with uint64", "convert one of them: `x.astype(np.int64)`")

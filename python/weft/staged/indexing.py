@@ -11,8 +11,16 @@ from weft.errors import StagingError
 from weft.ir.nodes import At, Atom, Gather, IndexSpec, Lit, Span, lit
 from weft.ir.sizes import Dim, Shape, Size, dim, same_shape
 from weft.ir.types import ArrayType, bool_, i64
+from weft.staged import arith
 from weft.staged.arith import (
-    broadcast_shapes, broadcast_to, cast, elementwise, op_error, prim, retyped, shape_text, weak_literal,
+    broadcast_shapes,
+    broadcast_to,
+    cast,
+    op_error,
+    prim,
+    retyped,
+    shape_text,
+    weak_literal,
 )  # fmt: skip
 from weft.staged.context import current
 from weft.staged.value import Staged, View, lift, size_of, wrap
@@ -203,7 +211,14 @@ def _gather_items(k: Staged, x: Staged, axis: int) -> list[Atom]:
 
 def _broadcast_gathers(spec: list[At | Span | Gather], operands: list[Atom]) -> None:
     where = [i for i, s in enumerate(spec) if isinstance(s, Gather)]
-    shape = broadcast_shapes("shape mismatch: indexing arrays", *[operands[i].type.shape for i in where])
+    shapes = [operands[i].type.shape for i in where]
+    try:
+        shape = broadcast_shapes("index", *shapes)
+    except ValueError:
+        text = " ".join([shape_text(t) for t in shapes])
+        raise op_error(
+            IndexError, f"shape mismatch: indexing arrays could not be broadcast together with shapes {text}"
+        ) from None
     for i in where:
         a = operands[i]
         if not a.type.shape and shape:
@@ -498,28 +513,28 @@ def assigned(value: Any, x: Staged, shape: Shape, final: Shape) -> Atom:
     return cast(a, x.dtype)
 
 
+_OPERATORS = {
+    "add": arith.add, "sub": arith.sub, "mul": arith.mul, "div": arith.truediv, "floordiv": arith.floordiv,
+    "mod": arith.mod, "pow": arith.power, "bitand": arith.bitand, "bitor": arith.bitor, "bitxor": arith.bitxor,
+    "shl": arith.shl, "shr": arith.shr,
+}  # fmt: skip
+
+
 def inplace(name: str, x: Staged, value: Any) -> Staged:
     """``x op= value`` on an array in memory: the result is cast back as NumPy's 'same_kind' rule allows."""
-    from weft.staged.arith import result_dtype
-
-    v = lift(value)
-    dtype = result_dtype(x, value)
-    if name in ("div",) and dtype.kind not in "fc":
-        dtype = np.dtype(np.float64)
-    if not np.can_cast(dtype, x.dtype, "same_kind"):
+    out = _OPERATORS[name](wrap(x.atom, "weft"), value)
+    if not np.can_cast(out.dtype, x.dtype, "same_kind"):
         raise op_error(
             TypeError,
-            f"Cannot cast ufunc '{name}' output from dtype('{dtype}') to dtype('{x.dtype}') with casting rule"
+            f"Cannot cast ufunc '{name}' output from dtype('{out.dtype}') to dtype('{x.dtype}') with casting rule"
             " 'same_kind'",
         )
-    shape = broadcast_shapes(name, x.sizes, v.sizes)
-    if shape != x.sizes:
+    if not same_shape(out.sizes, x.sizes):
         raise op_error(
             ValueError,
             f"non-broadcastable output operand with shape {shape_text(x.sizes)} doesn't match the broadcast shape"
-            f" {shape_text(shape)}",
+            f" {shape_text(out.sizes)}",
         )
-    out = elementwise(name, (x, value), dtype, flavour="np")
     a = out.atom
     if not same_shape(a.type.shape, x.type.shape):
         a = retyped(a, x.type.shape)
@@ -527,5 +542,18 @@ def inplace(name: str, x: Staged, value: Any) -> Staged:
     return x
 
 
-Staged.__getitem__ = getitem  # type: ignore[attr-defined]
-Staged.__setitem__ = setitem  # type: ignore[attr-defined]
+def _augmented(name: str) -> Any:
+    def method(x: Staged, value: Any) -> Any:
+        return inplace(name, x, value) if x.cell is not None else _OPERATORS[name](x, value)
+
+    return method
+
+
+for _python, _name in {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floordiv", "mod": "mod", "pow": "pow",
+    "and": "bitand", "or": "bitor", "xor": "bitxor", "lshift": "shl", "rshift": "shr",
+}.items():  # fmt: skip
+    setattr(Staged, f"__i{_python}__", _augmented(_name))
+
+Staged.__getitem__ = getitem  # type: ignore[attr-defined,method-assign]
+Staged.__setitem__ = setitem  # type: ignore[attr-defined,method-assign]
