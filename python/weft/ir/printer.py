@@ -13,6 +13,13 @@ from weft.ir.sizes import Dim
 from weft.ir.types import SHORT, ArrayType
 
 
+#: Words of the text form, which no variable is named.
+_RESERVED = frozenset({
+    *SHORT.values(), "at", "call", "carry", "cond", "def", "do", "else", "for", "gather", "if", "in", "map", "rfor", "span",
+    "updates", "while", "yield", "True", "False", "None", "inf", "nan",
+})  # fmt: skip
+
+
 class Namer:
     """Unique, stable names for variables: the hint, with a number where it is taken."""
 
@@ -38,7 +45,7 @@ class Printer:
     """Prints blocks and functions; see `to_text`."""
 
     def __init__(self, *, locs: bool = False) -> None:
-        self.name = Namer()
+        self.name = Namer(_RESERVED)
         self.locs = locs
         self.lines: list[str] = []
 
