@@ -573,3 +573,24 @@ def sparse_rows(vals, x, start, cols):
         return [put(x, P.tanh(s), i)]
 
     return for_(3, [x], outer, names="x")
+
+
+@program(rng.normal(size=(3, 4)), rng.normal(size=4), 0.6)
+def map_scatter_loop(A, x, g):
+    """An accumulator that flows through a loop and a branch inside the lane, and a map inside the lane."""
+
+    def lane(i, acc):
+        def inner(j, acc, s):
+            v = P.mul(at(A, i, j), at(x, j))
+            (acc,) = if_(
+                P.gt(v, c(0.0)),
+                lambda: [P.accum(acc, P.mul(v, g), j, spec=(At(),), mode="check")],
+                lambda: [acc],
+            )
+            return [acc, P.add(s, P.sin(v))]
+
+        acc, s = for_(size(x), [acc, c(0.0)], inner, names=["acc", "s"])
+        (z,) = map_([size(x)], [], lambda j: ([], [P.mul(P.mul(at(x, j), s), at(A, i, j))]))
+        return [acc], [P.mul(z, z), s]
+
+    return map_([size(A)], [x], lane)

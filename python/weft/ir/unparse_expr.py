@@ -1,4 +1,4 @@
-"""Python expressions as `ast` nodes, for the unparser: literals, subscripts, substitution.
+"""Python expressions as `ast` nodes, for the unparser: names, literals, sizes, the ops' own text, subscripts.
 
 `ast.unparse` puts parentheses where precedence asks for them, so nothing here is concerned with that.
 """
@@ -6,12 +6,18 @@
 from __future__ import annotations
 
 import ast
+import keyword
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from weft.ir.nodes import Lit, Op, Var
-from weft.ir.types import ArrayType, bool_, c128, f64, i64
+from weft.ir.nodes import Atom, Lit, Op, Span, Var
+from weft.ir.primitive import REGISTRY
+from weft.ir.printer import Namer
+from weft.ir.sizes import Dim, Size
+from weft.ir.types import ArrayType, bool_, c128, f64, i64, scalar
+from weft.ir.unparse_plan import Plan
 
 PLAIN = (ast.Name, ast.Constant, ast.Call, ast.Subscript, ast.Attribute, ast.BinOp, ast.UnaryOp)
 
@@ -139,3 +145,108 @@ def _not(s: Op, args: Sequence[ast.expr]) -> ast.expr | None:
 
 
 SPECIAL = {"select": _select, "logical_not": _not}
+
+
+_RESERVED = frozenset([*keyword.kwlist, "np", "range", "reversed", "len", "float", "int", "bool", "print", "_"])
+
+
+class Expressions:
+    """The expressions of a function's variables, under a plan; ``exprs`` holds those that are written inline."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.namer = Namer(_RESERVED)
+        self.names: dict[Var, str] = {}
+        self.exprs: dict[Var, ast.expr] = {}
+
+    def name(self, v: Var) -> str:
+        """The Python name of a variable."""
+        head = self.plan.head(v)
+        found = self.names.get(head)
+        if found is None:
+            members = self.plan.members.get(head, [head])
+            hints = [m.name for m in members if m.name]
+            plain = [h for h in hints if not h.endswith(("_ct", "_t"))]
+            hint = (plain or hints or [generic_name(head)])[0]
+            if not hint.isidentifier():
+                hint = generic_name(head)
+            found = self.names[head] = self.namer(Var(head.type, hint))
+        return found
+
+    def text(self, a: Atom) -> str:
+        """An operand as source."""
+        return ast.unparse(self.expr(a))
+
+    def expr(self, a: Atom) -> ast.expr:
+        """An operand as an expression."""
+        if isinstance(a, Lit):
+            return literal(a)
+        found = self.exprs.get(a)
+        return found if found is not None else ast.Name(self.name(a))
+
+    def size(self, s: Size) -> str:
+        """A size as source."""
+        if isinstance(s, int):
+            return str(s)
+        text = ""
+        for v, c in sorted(s.terms, key=lambda t: t[1] < 0):
+            part = self.text(v) if abs(c) == 1 else f"{abs(c)} * {self.text(v)}"
+            text += (f" {'-' if c < 0 else '+'} {part}") if text else (f"-{part}" if c < 0 else part)
+        if s.const:
+            text += f" {'-' if s.const < 0 else '+'} {abs(s.const)}"
+        return text
+
+    def shape(self, sizes: Sequence[Size]) -> str:
+        """A shape as source: one size, or a tuple."""
+        if len(sizes) == 1:
+            return self.size(sizes[0])
+        return f"({', '.join(map(self.size, sizes))})"
+
+    def static(self, value: Any) -> Any:
+        """An attribute with sizes as text."""
+        if isinstance(value, Dim):
+            return self.size(value)
+        if isinstance(value, Span):
+            return Span(self.static(value.size), value.step)
+        if type(value) is tuple:
+            return tuple([self.static(v) for v in value])
+        return value
+
+    def value(self, s: Op) -> ast.expr:
+        """An op's expression."""
+        args = [self.expr(a) for a in s.args]
+        special = SPECIAL.get(s.prim.name)
+        if special is not None:
+            found = special(s, args)
+            if found is not None:
+                return found
+        if s.prim.python is None:
+            raise NotImplementedError(f"{s.prim.name} has no Python text")
+        attrs = {k: self.static(v) for k, v in s.attrs.items()}
+        if s.prim is REGISTRY["broadcast"] and not s.args[0].type.shape:
+            return self.filled(s.args[0], s.outs[0].type)
+        if s.prim is REGISTRY["index"]:
+            return self.subscript(s.args[0], args[0], args[1:], attrs)
+        marks = [f"_a{k}" for k in range(len(args))]
+        template = ast.parse(s.prim.python(marks, attrs), mode="eval").body
+        return fill(template, dict(zip(marks, args, strict=True)))
+
+    def filled(self, a: Atom, t: ArrayType) -> ast.expr:
+        """An array of one value."""
+        shape = self.shape(t.shape) if t.shape else "()"
+        dtype = "" if t.dtype == f64 else f", dtype={dtype_text(t)}"
+        if isinstance(a, Lit) and not np.any(a.value) and not np.signbit(np.real(a.value)):
+            return ast.parse(f"np.zeros({shape}{dtype})", mode="eval").body
+        given = literal(Lit(a.value, scalar(f64))) if isinstance(a, Lit) and t.dtype.kind == "f" else self.expr(a)
+        return fill(ast.parse(f"np.full({shape}, _a0{dtype})", mode="eval").body, {"_a0": given})
+
+    def subscript(self, array: Atom, base: ast.expr, operands: Sequence[ast.expr], attrs: dict[str, Any]) -> ast.expr:
+        """``base[operands]`` as the index primitive prints it."""
+        printer = REGISTRY["index"].python
+        assert printer is not None
+        shape = [self.size(n) for n in array.type.shape]
+        texts = [ast.unparse(o) for o in operands]
+        texts = [t if isinstance(o, PLAIN) else f"({t})" for t, o in zip(texts, operands, strict=True)]
+        template = ast.parse(printer(["_a0", *texts], {**attrs, "shape": shape}), mode="eval").body
+        tidy_slices(template, shape)
+        return fill(template, {"_a0": base})
