@@ -19,6 +19,18 @@ namespace py = pybind11;
 
 namespace {
 
+// Until 3.12 a class made in Python does not inherit vectorcall, because it may be given a __call__ later; a subclass
+// of Dispatcher that promises not to is called as fast as Dispatcher itself.
+py::object inherit_vectorcall(py::object type) {
+  auto* cls = reinterpret_cast<PyTypeObject*>(type.ptr());
+  if (PyType_Check(type.ptr()) == 0 || cls->tp_base == nullptr ||
+      (cls->tp_base->tp_flags & Py_TPFLAGS_HAVE_VECTORCALL) == 0 || cls->tp_call != cls->tp_base->tp_call) {
+    throw py::type_error("inherit_vectorcall wants a subclass of Dispatcher without a __call__ of its own");
+  }
+  cls->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+  return type;
+}
+
 void set_array_class(const py::object& type) {
   if (!PyType_Check(type.ptr()) || !PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type.ptr()), weft::array_base)) {
     throw py::type_error("set_array_class wants a subclass of ArrayBase");
@@ -61,6 +73,8 @@ PYBIND11_MODULE(_runtime, m) {
     if (add(m.ptr()) < 0) throw py::error_already_set();
   }
   m.attr("ABI_VERSION") = WEFT_ABI_VERSION;
+  m.def("inherit_vectorcall", inherit_vectorcall, py::arg("cls"),
+        "A class decorator: calls of this subclass of Dispatcher are as fast as Dispatcher's.");
   m.def("set_array_class", set_array_class, py::arg("cls"), "Make new arrays instances of this subclass of ArrayBase.");
   m.def("set_thread_count", weft::set_thread_count, py::arg("count"), "Set how many threads parallel loops use.");
   m.def("thread_count", weft::thread_count, "How many threads parallel loops use.");

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from weft import _runtime
 from weft.pytrees import flatten_custom
 from weft.runtime import Dispatcher
 
@@ -54,6 +55,7 @@ class Inspection(NamedTuple):
     path: str | None
 
 
+@_runtime.inherit_vectorcall
 class Transformed(Dispatcher):
     """A function under a transformation.
 
