@@ -194,10 +194,10 @@ def test_updates_are_returned_not_written():
 
 def test_effects_in_order(capsys):
     def emit(x, v):
-        P["print"](x, v, text="x = {0}, v = {1}")
+        P["print"](x, v, text="x = {0}, v = {1}\n")
 
         def body(k, s):
-            P["print"](k, text="{0}")
+            P["print"](k, text="{0}\n")
             return (add(s, x),)
 
         (s,) = current().for_(2, (x,), block([I, F], body))
@@ -214,8 +214,8 @@ def test_effects_print_as_python_does(capsys):
     values = [np.float64(0.1), np.float32(0.1), np.int64(-3), np.bool_(True), np.complex128(1 + 2j), np.array([0.5, 1])]
 
     def emit(*xs):
-        P["print"](*xs, text="|".join("{}" for _ in xs))
-        P["print"](xs[0], xs[1], text="{0!r} {0:.3f} {1!s}")  # print(x) is str(x), which for float32 is not "{x}"
+        P["print"](*xs, text="|".join("{}" for _ in xs) + "\n")
+        P["print"](xs[0], xs[1], text="{0!r} {0:.3f} {1!s}\n")  # print(x) is str(x), which for float32 is not "{x}"
         return xs[0]
 
     run(emit, *values)

@@ -479,10 +479,10 @@ def test_checks_inside_what_all_lanes_run():
 
 def test_prints_come_lane_after_lane(capsys):
     def emit(x, w):
-        P.print(w, text="shared {0}")
-        P.print(x, text="lane {0}")
+        P.print(w, text="shared {0}\n")
+        P.print(x, text="lane {0}\n")
         y = P.mul(x, c(2.0))
-        P.print(y, text="twice {0}")
+        P.print(y, text="twice {0}\n")
         return [y]
 
     f = function([S, S], emit)

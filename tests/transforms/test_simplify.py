@@ -207,7 +207,7 @@ def test_dead_carries_collects_and_results():
 def test_raising_and_printing_stay():
     def make(x):
         P.check(P.gt(x, c(0.0)), x, exc="ValueError", message="no")
-        for_(2, [x], lambda k, a: [P.print(k, text="{0}") or a])
+        for_(2, [x], lambda k, a: [P.print(k, text="{0}\n") or a])
         return [c(1.0)]
 
     s = simplify(build([S], make))

@@ -205,7 +205,7 @@ def test_literals_and_dtypes():
 def test_checks_and_prints(capsys):
     def make(x):
         P.check(P.lt(x, c(3.0)), x, exc="ValueError", message="too big: {0}")
-        P.print(x, text="x = {0}")
+        P.print(x, text="x = {0}\n")
         return [P.mul(x, x)]
 
     source = to_python(build([scalar(f64)], make), "g")

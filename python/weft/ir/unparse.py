@@ -146,7 +146,9 @@ class _Unparser(Expressions):
             self.line(f"    raise {s.attrs['exc']}({message})")
             return
         if s.prim is REGISTRY.get("print"):
-            self.line(f"print({self.message(s.attrs['text'], s.args)})")
+            text = s.attrs["text"]
+            end = "" if text.endswith("\n") else ', end=""'
+            self.line(f"print({self.message(text.removesuffix(chr(10)), s.args)}{end})")
             return
         if s.prim in writers():
             self.write(s)
