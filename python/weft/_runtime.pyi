@@ -5,7 +5,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-__file__: str
 ABI_VERSION: int
 
 class ArrayBase:

@@ -61,7 +61,7 @@ def unflatten_custom(cls: type, aux: Any, children: Sequence[Any]) -> Any:
     found = _registered.get(cls)
     if found is not None:
         return found[1](aux, tuple(children))
-    obj = object.__new__(cls)
+    obj: Any = object.__new__(cls)
     for name, child in zip(aux, children, strict=True):
         object.__setattr__(obj, name, child)
     return obj

@@ -86,9 +86,9 @@ def _both(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> tuple[tupl
     for n in names:
         if n not in params and not any(p.kind is p.VAR_KEYWORD for p in sig.parameters.values()):
             raise ValueError(f"static_argnames names {n!r}, which is not a parameter of the function ({params})")
-    for n in nums:
-        if not -len(params) <= n < len(params) and not any(p.kind is p.VAR_POSITIONAL for p in sig.parameters.values()):
-            raise ValueError(f"static_argnums has {n}, but the function takes {len(params)} positional argument(s)")
+    for i in nums:
+        if not -len(params) <= i < len(params) and not any(p.kind is p.VAR_POSITIONAL for p in sig.parameters.values()):
+            raise ValueError(f"static_argnums has {i}, but the function takes {len(params)} positional argument(s)")
     more = tuple(params[n] for n in nums if -len(params) <= n < len(params) and params[n] not in names)
     where = tuple(params.index(n) for n in names if n in params and params.index(n) not in nums)
     return (*nums, *where), (*names, *more)

@@ -55,8 +55,10 @@ def copied(x: Any, s: State) -> Any:
 
 
 def stage_inner(
-    fun: Callable[..., Any], make: Callable[[list[Staged]], tuple[Any, dict[str, Any]]], types: Sequence[tuple[ArrayType, str, str]],
-) -> Inner:  # fmt: skip
+    fun: Callable[..., Any],
+    make: Callable[[list[Staged]], tuple[Any, dict[str, Any]]],
+    types: Sequence[tuple[ArrayType, str, str]],
+) -> Inner:
     """Stage ``fun`` with parameters of its own.
 
     Parameters

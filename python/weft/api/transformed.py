@@ -98,7 +98,13 @@ class Transformed(Dispatcher):
                     raise e.with_traceback(None) from None
                 raise
 
-        self = super().__new__(cls, slow, tuple(static_argnums), tuple(static_argnames), flatten_custom)
+        self: Transformed = Dispatcher.__new__(
+            cls,
+            slow,  # type: ignore[call-arg]
+            tuple(static_argnums),
+            tuple(static_argnames),
+            flatten_custom,
+        )
         holder.append(self)
         return self
 

@@ -9,7 +9,21 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import (
-    Atom, Block, Call, Dim, For, Function, If, Lit, Loc, Map, Op, Stmt, Var, While, lit,
+    Atom,
+    Block,
+    Call,
+    Dim,
+    For,
+    Function,
+    If,
+    Lit,
+    Loc,
+    Map,
+    Op,
+    Stmt,
+    Var,
+    While,
+    lit,
 )  # fmt: skip
 from weft.ir.primitive import REGISTRY, Primitive
 from weft.ir.sizes import Size, dim

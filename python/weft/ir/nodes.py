@@ -58,9 +58,7 @@ class Lit:
     type: ArrayType
 
     def __eq__(self, other: object) -> bool:  # by bits, so that -0.0 and nan are themselves
-        return (
-            isinstance(other, Lit) and self.type == other.type and bytes(self.value.data) == bytes(other.value.data)
-        )
+        return isinstance(other, Lit) and self.type == other.type and bytes(self.value.data) == bytes(other.value.data)
 
     def __hash__(self) -> int:
         return hash((self.type, bytes(self.value.data)))

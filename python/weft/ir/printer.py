@@ -7,16 +7,28 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import (
-    At, Atom, Block, Call, For, Function, Gather, If, Lit, Map, Op, Span, Stmt, Var, While,
+    At,
+    Atom,
+    Block,
+    Call,
+    For,
+    Function,
+    Gather,
+    If,
+    Map,
+    Op,
+    Span,
+    Stmt,
+    Var,
+    While,
 )  # fmt: skip
 from weft.ir.sizes import Dim
 from weft.ir.types import SHORT, ArrayType
 
-
 #: Words of the text form, which no variable is named.
 _RESERVED = frozenset({
-    *SHORT.values(), "at", "call", "carry", "cond", "def", "do", "else", "for", "gather", "if", "in", "map", "rfor", "span",
-    "updates", "while", "yield", "True", "False", "None", "inf", "nan",
+    *SHORT.values(), "at", "call", "carry", "cond", "def", "do", "else", "for", "gather", "if", "in", "map", "rfor",
+    "span", "updates", "while", "yield", "True", "False", "None", "inf", "nan",
 })  # fmt: skip
 
 

@@ -6,7 +6,19 @@ from collections.abc import Iterable
 from typing import Any
 
 from weft.ir.nodes import (
-    Atom, Block, Call, For, Function, If, Lit, Map, Op, Stmt, Var, While, vars_in_static,
+    Atom,
+    Block,
+    Call,
+    For,
+    Function,
+    If,
+    Lit,
+    Map,
+    Op,
+    Stmt,
+    Var,
+    While,
+    vars_in_static,
 )  # fmt: skip
 from weft.ir.sizes import dim
 from weft.ir.types import ArrayType, bool_, i64, same_type, scalar

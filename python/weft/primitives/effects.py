@@ -12,6 +12,7 @@ from weft.ir.types import ArrayType
 from weft.primitives.declare import ANY, elementwise_batch, format_cpp
 from weft.primitives.samples import dtypes, values
 
+
 def _check_type(pred: ArrayType, *payload: ArrayType, exc: str, message: str) -> tuple[ArrayType, ...]:
     if pred.dtype.kind != "b" or pred.shape:
         raise TypeError(f"check: the predicate is {pred}, not bool")

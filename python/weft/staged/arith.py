@@ -438,13 +438,19 @@ def _install() -> None:
     def backward(f: Callable[[Any, Any], Any]) -> Any:
         return lambda self, other: f(other, self) if _comparable(other) else NotImplemented
 
+    def plain(f: Callable[[Any, Any], Any]) -> Any:
+        return lambda self, other: f(self, other)
+
+    def unary(f: Callable[[Any], Any]) -> Any:
+        return lambda self: f(self)
+
     for name, f in names.items():
         setattr(Staged, f"__{name}__", forward(f))
         setattr(Staged, f"__r{name}__", backward(f))
     for name, f in {"eq": eq, "ne": ne, "lt": lt, "le": le, "gt": gt, "ge": ge}.items():
-        setattr(Staged, f"__{name}__", (lambda f: lambda self, other: f(self, other))(f))
+        setattr(Staged, f"__{name}__", plain(f))
     for name, g in {"neg": neg, "pos": pos, "abs": absolute, "invert": invert}.items():
-        setattr(Staged, f"__{name}__", (lambda g: lambda self: g(self))(g))
+        setattr(Staged, f"__{name}__", unary(g))
 
 
 _install()

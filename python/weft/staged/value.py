@@ -360,6 +360,21 @@ def type_of(x: Any) -> ArrayType:
 
 
 __all__ = [
-    "Cell", "Dim", "FLAVOURS", "PY_DTYPES", "Staged", "View", "capture_array", "constant_array", "is_number",
-    "join_flavours", "lift", "literal", "py_kind", "size_object", "size_of", "type_of", "wrap",
+    "FLAVOURS",
+    "PY_DTYPES",
+    "Cell",
+    "Dim",
+    "Staged",
+    "View",
+    "capture_array",
+    "constant_array",
+    "is_number",
+    "join_flavours",
+    "lift",
+    "literal",
+    "py_kind",
+    "size_object",
+    "size_of",
+    "type_of",
+    "wrap",
 ]  # fmt: skip
