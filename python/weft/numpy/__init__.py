@@ -22,6 +22,7 @@ from weft.numpy import (
     reductions,
     search,
     shape,
+    signals,
     sorting,
     ufunc_methods,
     ufuncs,
@@ -39,16 +40,17 @@ complex64, complex128, int_, uint, float_ = _np.complex64, _np.complex128, _np.i
 dtype, finfo, iinfo = _np.dtype, _np.finfo, _np.iinfo
 integer, floating, inexact, number = _np.integer, _np.floating, _np.inexact, _np.number
 complexfloating, signedinteger, unsignedinteger = _np.complexfloating, _np.signedinteger, _np.unsignedinteger
-generic, issubdtype, result_type = _np.generic, _np.issubdtype, _np.result_type
+generic, issubdtype = _np.generic, _np.issubdtype
 promote_types, can_cast, broadcast_shapes = _np.promote_types, _np.can_cast, _np.broadcast_shapes
 
 
 def _install() -> list[str]:
     """Put the functions here, under all the names that NumPy has for them; the modules give way to them."""
     space = globals()
-    for module in (creation, cumulative, elementwise, joining, methods, products, reductions, search, sorting,
-                   ufunc_methods, ufuncs):  # fmt: skip
+    for module in (creation, cumulative, elementwise, joining, methods, products, reductions, search, signals, sorting):
         space.pop(module.__name__.rpartition(".")[2], None)
+    for name in ("ufuncs", "ufunc_methods"):
+        space.pop(name, None)
     linear = set(linalg.__all__)
     own = {name: f for name, f in _PUBLIC.items() if name not in linear}
     meanings = {id(f): public for f, public in _MEANINGS.items()}

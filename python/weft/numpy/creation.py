@@ -148,22 +148,13 @@ def _from(x: Any, dtype: Any) -> Staged:
     return array_of(x, dtype)
 
 
-@implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, keep=True)
+@implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, creates=True)
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None) -> Any:
     """An array: the argument itself if it is one of this dtype."""
-    if (
-        isinstance(a, Staged)
-        and a.flavour == "np"
-        and copy is not True
-        and (dtype is None or np.dtype(dtype) == a.dtype)
-    ):
-        return a
-    out = _from(a, dtype)
-    return lift(out) if isinstance(a, Staged) and a.flavour == "weft" else _as_numpy(out)
-
-
-def _as_numpy(x: Staged) -> Staged:
-    return wrap(x.atom, "np")
+    x = lift(a) if isinstance(a, Staged | np.ndarray) else None
+    if x is not None and x.sizes and copy is not True and (dtype is None or np.dtype(dtype) == x.dtype):
+        return x
+    return _from(a, dtype)
 
 
 # -- ranges ------------------------------------------------------------------------------------------------------------
