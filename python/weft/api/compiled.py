@@ -85,7 +85,8 @@ def _interpreted(t: Transformed, signature: Signature) -> Any:
 
 def stage_only(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
     """Stage a call."""
-    return stage_signature(t, t.signature(args, kwargs))
+    with _lock:
+        return stage_signature(t, t.signature(args, kwargs))
 
 
 def stage_signature(t: Transformed, signature: Signature) -> Program:

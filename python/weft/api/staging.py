@@ -10,7 +10,7 @@ import numpy as np
 
 from weft.errors import StagingError
 from weft.frontend import calls
-from weft.frontend.control import existed, mark_now
+from weft.frontend.merge import AlwaysRaises, existed, mark_now
 from weft.frontend.frame import State
 from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Block, Function, Renamer, Var
@@ -71,12 +71,19 @@ def stage_inner(
         The parameters' types, flavours and names.
     """
     s = state()
-    mark = mark_now(s)
+    mark = mark_now()
     params = [Var(t, name) for t, _, name in types]
     with s.builder.scope(params) as block, s.tracking() as tracker:
         staged = [wrap(p, flavour) for p, (_, flavour, _) in zip(params, types, strict=True)]
         args, kwargs = make(staged)
-        returned = calls.call(fun, args, kwargs)
+        try:
+            returned = calls.call(fun, args, kwargs)
+        except AlwaysRaises:
+            s.trackers.remove(tracker)
+            with s.builder.resume(s.builder.blocks[-2]):
+                s.builder.splice(block)
+            s.trackers.append(tracker)
+            raise
         leaves: list[Any] = []
         tree = flatten(returned, s, leaves)
         results = [lift(v).atom for v in leaves]

@@ -21,9 +21,9 @@ from weft.staged.active import stack, staging
 
 def current() -> Context:
     """The staging under way."""
-    if not stack:
+    if not stack.contexts:
         raise RuntimeError("nothing is being staged")
-    context: Context = stack[-1]
+    context: Context = stack.contexts[-1]
     return context
 
 
@@ -109,13 +109,13 @@ class Context:
     def __enter__(self) -> Context:
         import weft.primitives  # noqa: F401  (declares them; not needed before something is staged)
 
-        stack.append(self)
+        stack.contexts.append(self)
         self.builder.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.builder.__exit__()
-        stack.pop()
+        stack.contexts.pop()
 
     # -- sizes -----------------------------------------------------------------------------------------------------
 
