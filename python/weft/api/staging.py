@@ -10,8 +10,8 @@ import numpy as np
 
 from weft.errors import StagingError
 from weft.frontend import calls
-from weft.frontend.merge import AlwaysRaises, existed, mark_now
 from weft.frontend.frame import State
+from weft.frontend.merge import AlwaysRaises, existed, mark_now
 from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Block, Function, Renamer, Var
 from weft.ir.types import ArrayType
@@ -79,11 +79,7 @@ def stage_inner(
         try:
             returned = calls.call(fun, args, kwargs)
         except AlwaysRaises:
-            s.trackers.remove(tracker)
-            with s.builder.resume(s.builder.blocks[-2]):
-                s.builder.splice(block)
-            s.trackers.append(tracker)
-            raise
+            raise StagingError("the transformed function raises on every path", loc=s.loc) from None
         leaves: list[Any] = []
         tree = flatten(returned, s, leaves)
         results = [lift(v).atom for v in leaves]

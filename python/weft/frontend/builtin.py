@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from weft.errors import StagingError
-from weft.frontend import calls, control
+from weft.frontend import assign, calls
 from weft.frontend.frame import State
 from weft.ir.nodes import lit
 from weft.ir.types import f64, i64
@@ -44,7 +44,7 @@ def _state() -> State:
 
 def items(x: Any) -> list[Any]:
     """The items of an iterable whose length is known."""
-    return control.static_items(x, None, None)  # type: ignore[arg-type]
+    return assign.static_items(x, None, None)  # type: ignore[arg-type]
 
 
 def _lifted(x: Any) -> Any:

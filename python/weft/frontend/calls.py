@@ -251,7 +251,7 @@ def construct(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], node: An
         if any(map(contains_staged, (*args, *kwargs.values()))):
             raise StagingError(f"the call of '{cls.__name__}' is not compiled", loc=s.loc)
         return native(cls, args, kwargs)
-    if issubclass(cls, tuple) or getattr(cls.__new__, "__module__", None) not in (None, "builtins") and not user:
+    if issubclass(cls, tuple) or (getattr(cls.__new__, "__module__", None) not in (None, "builtins") and not user):
         return cls(*args, **kwargs)
     if user:
         obj = cls.__new__(cls)
@@ -305,7 +305,8 @@ def call_nested(fn: StagedFunction, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def run(frame: Frame) -> Any:
     """Execute a bound frame; the value it returns."""
-    from weft.frontend import control, expressions, statements
+    from weft.frontend import expressions, statements
+    from weft.frontend.merge import RAISED, AlwaysRaises
 
     s = _state()
     same = sum([f.parsed.node is frame.parsed.node for f in s.frames])
@@ -322,16 +323,12 @@ def run(frame: Frame) -> Any:
         if type(node).__name__ == "Lambda":
             return expressions.evaluate(node.body, frame)
         signal = statements.execute(node.body, frame)
-        if signal is control.RAISED:
+        if signal is RAISED:
             raise AlwaysRaises
         return signal.value if signal is not None else None
     finally:
         s.frames.pop()
         s.loc = s.builder.loc = loc
-
-
-class AlwaysRaises(Exception):
-    """A function that raises on every path was called: what follows the call is never reached."""
 
 
 def bind(
@@ -388,6 +385,6 @@ def signature_of(fn: Any) -> inspect.Signature | None:
 
 
 __all__ = [
-    "AlwaysRaises", "AtIndexer", "Format", "Loopable", "Range", "Rows", "call", "container_method", "contains_staged",
+    "AtIndexer", "Format", "Loopable", "Range", "Rows", "call", "container_method", "contains_staged",
     "joined", "loopable", "range_item", "signature_of", "staged_attribute", "truth_of",
 ]  # fmt: skip

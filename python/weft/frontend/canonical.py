@@ -49,9 +49,11 @@ def local_names(node: Any) -> tuple[set[str], set[str]]:
         nodes = [node.body, *own_statements(node.body)] if not isinstance(node.body, _FUNCTIONS) else []
     else:
         nodes = [n for s in node.body for n in (s, *(own_statements(s) if not isinstance(s, _FUNCTIONS) else ()))]
+    scoped = {id(m) for n in nodes if isinstance(n, gast.comprehension) for m in gast.walk(n.target)}
     for n in nodes:
         if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Store | gast.Del):
-            names.add(n.id)
+            if id(n) not in scoped:
+                names.add(n.id)
         elif isinstance(n, gast.FunctionDef | gast.ClassDef):
             names.add(n.name)
         elif isinstance(n, gast.Import | gast.ImportFrom):

@@ -12,11 +12,11 @@ import gast
 import numpy as np
 
 from weft.errors import StagingError, located
-from weft.frontend import calls, control
+from weft.frontend import assign, calls, merge
 from weft.frontend.canonical import PREFIX
 from weft.frontend.capture import attr_source, cell_source, global_source
 from weft.frontend.frame import UNDEFINED, Frame, Maybe, StagedFunction, State, Undefined, VarLoc
-from weft.frontend.source import finish
+from weft.frontend.source import Parsed, finish
 from weft.staged import arith, indexing
 from weft.staged.arith import prim
 from weft.staged.context import current
@@ -137,7 +137,7 @@ def _items(elts: list[Any], frame: Frame) -> list[Any]:
     out: list[Any] = []
     for e in elts:
         if isinstance(e, gast.Starred):
-            out.extend(control.static_items(evaluate(e.value, frame), e, frame))
+            out.extend(assign.static_items(evaluate(e.value, frame), e, frame))
         else:
             out.append(evaluate(e, frame))
     return out
@@ -271,7 +271,7 @@ def augmented(op_node: Any, x: Any, value: Any, node: Any, frame: Frame) -> Any:
         return indexing.inplace(_INPLACE[op], x, _sequence_operand(value, x))
     if isinstance(x, list) and op is operator.add:
         state().change(x)
-        x.extend(control.static_items(value, node, frame))
+        x.extend(assign.static_items(value, node, frame))
         return x
     return binary(op, x, value, node, frame)
 
@@ -306,7 +306,7 @@ def _short_circuit(values: list[Any], conj: bool, frame: Frame, node: Any) -> An
     t = arith.truth(x) if isinstance(x, Staged) else calls.truth_of(x)
     if not isinstance(t, Staged):
         return _short_circuit(values[1:], conj, frame, node) if bool(t) == conj else x
-    return control.short_circuit(t, x, lambda: _short_circuit(values[1:], conj, frame, node), conj, node, frame)
+    return merge.short_circuit(t, x, lambda: _short_circuit(values[1:], conj, frame, node), conj, node, frame)
 
 
 def _compare(node: Any, frame: Frame) -> Any:
@@ -329,7 +329,7 @@ def _chain(left: Any, rest: list[Any], node: Any, frame: Frame) -> Any:
     t = arith.truth(x) if isinstance(x, Staged) else bool(x)
     if not isinstance(t, Staged):
         return _chain(right, more, node, frame) if t else x
-    return control.short_circuit(t, x, lambda: _chain(right, more, node, frame), True, node, frame)
+    return merge.short_circuit(t, x, lambda: _chain(right, more, node, frame), True, node, frame)
 
 
 def compare(op: Any, x: Any, y: Any, node: Any, frame: Frame) -> Any:
@@ -382,7 +382,7 @@ def contains(x: Any, y: Any, node: Any, frame: Frame) -> Any:
 def _ifexp(node: Any, frame: Frame) -> Any:
     test = evaluate(node.test, frame)
     at(node, frame)
-    return control.choose(test, lambda: evaluate(node.body, frame), lambda: evaluate(node.orelse, frame), node, frame)
+    return merge.choose(test, lambda: evaluate(node.body, frame), lambda: evaluate(node.orelse, frame), node, frame)
 
 
 # -- access ----------------------------------------------------------------------------------------------------------
@@ -480,7 +480,7 @@ def has_instance_dict(x: Any) -> bool:
 def s_native(x: Any) -> bool:
     """Whether an object's attributes are plain values of Python's: containers, strings, dtypes, weft's own objects."""
     module = type(x).__module__
-    return module in ("builtins", "numpy", "numpy.dtypes") or module.split(".")[0] == "weft" and not is_user(x)
+    return module in ("builtins", "numpy", "numpy.dtypes") or (module.split(".")[0] == "weft" and not is_user(x))
 
 
 def is_user(x: Any) -> bool:
@@ -517,49 +517,48 @@ def make_function(node: Any, frame: Frame) -> StagedFunction:
     return StagedFunction(parsed, frame, defaults, kw)
 
 
-def _comprehension(node: Any, frame: Frame, emit: Callable[[], None]) -> None:
-    """Run a comprehension: its loops are unrolled (their structure is static)."""
-    saved = dict(frame.locals)
+def _comprehension(node: Any, frame: Frame, emit: Callable[[Frame], None]) -> None:
+    """Run a comprehension in a scope of its own: its loops are unrolled (their structure is static)."""
+    targets = {n.id for g in node.generators for n in gast.walk(g.target) if isinstance(n, gast.Name)}
+    p = frame.parsed
+    scope = Parsed(node, p.file, p.name, frozenset(targets), frozenset())
+    inner = Frame(scope, python=frame.python, enclosing=frame, globals_=frame.globals, origin=frame.origin)
+    inner.comprehension = True
 
-    def loop(gens: list[Any]) -> None:
+    def loop(gens: list[Any], where: Frame) -> None:
         if not gens:
-            emit()
+            emit(inner)
             return
         g = gens[0]
-        for item in control.static_items(evaluate(g.iter, frame), g.iter, frame):
-            control.assign_quietly(g.target, item, frame)
-            keep = True
-            for test in g.ifs:
-                t = evaluate(test, frame)
-                if isinstance(t, Staged):
-                    try:
-                        t = bool(t)
-                    except StagingError:
-                        raise error(
-                            "a comprehension's condition must be known while staging", test, frame,
-                            "select with a boolean mask or np.where",
-                        ) from None  # fmt: skip
-                keep = keep and bool(t)
-            if keep:
-                loop(gens[1:])
+        for item in assign.static_items(evaluate(g.iter, where), g.iter, where):
+            assign.assign(g.target, item, inner)
+            if all(_keeps(test, inner) for test in g.ifs):
+                loop(gens[1:], inner)
 
-    local = frame.parsed.local
-    targets = {n.id for g in node.generators for n in gast.walk(g.target) if isinstance(n, gast.Name)}
-    if not targets <= local:
-        frame.parsed = type(frame.parsed)(
-            frame.parsed.node, frame.parsed.file, frame.parsed.name, local | targets, frame.parsed.nonlocal_
-        )
-    loop(node.generators)
-    for name in targets:
-        if name in saved:
-            frame.locals[name] = saved[name]
-        else:
-            frame.locals.pop(name, None)
+    s = state()
+    s.frames.append(inner)
+    try:
+        loop(node.generators, frame)
+    finally:
+        s.frames.pop()
+
+
+def _keeps(test: Any, frame: Frame) -> bool:
+    t = evaluate(test, frame)
+    if not isinstance(t, Staged):
+        return calls.truth_of(t)
+    try:
+        return bool(t)
+    except StagingError:
+        raise error(
+            "a comprehension's condition must be known while staging", test, frame,
+            "select with a boolean mask or np.where",
+        ) from None  # fmt: skip
 
 
 def _listcomp(node: Any, frame: Frame) -> Any:
     out: list[Any] = []
-    _comprehension(node, frame, lambda: out.append(evaluate(node.elt, frame)))
+    _comprehension(node, frame, lambda inner: out.append(evaluate(node.elt, inner)))
     return state().own(out)
 
 
@@ -570,8 +569,8 @@ def _setcomp(node: Any, frame: Frame) -> Any:
 def _dictcomp(node: Any, frame: Frame) -> Any:
     out: dict[Any, Any] = {}
 
-    def emit() -> None:
-        out[hashable(evaluate(node.key, frame), node, frame)] = evaluate(node.value, frame)
+    def emit(inner: Frame) -> None:
+        out[hashable(evaluate(node.key, inner), node, inner)] = evaluate(node.value, inner)
 
     _comprehension(node, frame, emit)
     return state().own(out)
@@ -579,7 +578,7 @@ def _dictcomp(node: Any, frame: Frame) -> Any:
 
 def _walrus(node: Any, frame: Frame) -> Any:
     value = evaluate(node.value, frame)
-    control.assign_name(node.target.id, value, frame)
+    assign.assign_name(node.target.id, value, frame)
     return value
 
 

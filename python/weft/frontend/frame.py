@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ from weft.frontend.source import Parsed
 from weft.ir.nodes import Loc
 from weft.staged.context import Context, Location
 from weft.staged.value import Staged
+from weft.staged.value import _numbers as numbers
 
 
 class Undefined:
@@ -42,8 +42,7 @@ class Maybe:
 class Frame:
     """The variables of one call of a function."""
 
-    __slots__ = ("enclosing", "globals", "locals", "origin", "parsed", "python", "serial")
-    _serials = itertools.count()
+    __slots__ = ("comprehension", "enclosing", "globals", "locals", "origin", "parsed", "python", "serial")
 
     def __init__(
         self,
@@ -59,8 +58,9 @@ class Frame:
         self.enclosing = enclosing  # the frame in which a nested function was defined
         self.globals = globals_
         self.origin = origin  # the path to the function, for captured variables
+        self.comprehension = False  # a comprehension's scope: assignment expressions bind in the function around it
         self.locals: dict[str, Any] = {}
-        self.serial = next(self._serials)
+        self.serial = next(numbers)  # when it was made
 
 
 class StagedFunction:
@@ -185,13 +185,13 @@ class State(Context):
     frames: list[Frame] = field(default_factory=list)
     owned: dict[int, tuple[int, Any]] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
-    clock: Any = field(default_factory=itertools.count)
+    frozen: dict[int, tuple[Any, str]] = field(default_factory=dict)
     captures: Any = None
     arguments: set[Any] = field(default_factory=set)
 
     def own(self, obj: Any) -> Any:
         """Note that a container was made by this staging, and may be changed by it."""
-        self.owned[id(obj)] = (next(self.clock), obj)
+        self.owned[id(obj)] = (next(numbers), obj)
         return obj
 
     def owns(self, obj: Any) -> bool:
@@ -213,6 +213,9 @@ class State(Context):
                 remedy="build a new one and return it",
                 loc=self.loc,
             )
+        found = self.frozen.get(id(obj))
+        if found is not None and found[0] is obj:
+            raise StagingError(found[1], remedy="build a new one on each path", loc=self.loc)
         self.touch(location(obj))
 
 

@@ -13,6 +13,7 @@ import gast
 
 from weft.errors import StagingError
 from weft.frontend.canonical import canonicalise, local_names
+from weft.frontend.liveness import annotate
 from weft.ir.nodes import Loc
 
 
@@ -66,6 +67,7 @@ def parse(fn: types.FunctionType) -> Parsed:
 def finish(node: Any, file: str, name: str) -> Parsed:
     """Canonicalise a function node."""
     canonicalise(node)
+    annotate(node)
     local, nonlocal_ = local_names(node)
     return Parsed(node, file, name, frozenset(local), frozenset(nonlocal_))
 

@@ -14,6 +14,7 @@ from weft.errors import StagingError
 from weft.frontend import calls
 from weft.frontend.capture import Captures, Source
 from weft.frontend.frame import Frame, StagedFunction, State
+from weft.frontend.merge import AlwaysRaises
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Block, Function, Renamer, Var, lit
 from weft.ir.sizes import Dim, Size, dim, equalities, map_size
@@ -210,7 +211,7 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
             state.captures.note(root_function(target), (("root",),))
             try:
                 returned = calls.call(target, positional, keywords)
-            except calls.AlwaysRaises:
+            except AlwaysRaises:
                 returned = None
             program = _finish(state, block, returned, name)
         return program

@@ -12,20 +12,13 @@ import gast
 import numpy as np
 
 from weft.errors import StagingError
-from weft.frontend import calls, control, expressions
+from weft.frontend import calls, expressions
+from weft.frontend.assign import assign, assign_name, home, set_item, static_items
 from weft.frontend.canonical import PREFIX
-from weft.frontend.control import (
-    RAISED,
-    Return,
-    StructureChanges,
-    assign,
-    choose,
-    staged_for,
-    staged_while,
-    static_items,
-)
 from weft.frontend.expressions import at, error, evaluate, state
 from weft.frontend.frame import UNDEFINED, Frame, StagedFunction, VarLoc
+from weft.frontend.loops import ConditionChanges, StructureChanges, staged_for, staged_while
+from weft.frontend.merge import RAISED, Return, branch, choose, truth
 from weft.frontend.patterns import match_pattern
 from weft.ir.nodes import lit
 from weft.ir.types import bool_
@@ -34,6 +27,7 @@ from weft.staged.arith import prim
 from weft.staged.context import NeedsStatic
 from weft.staged.value import Staged, lift
 
+MAX_UNROLL = 4096
 Signal = Any  # None, a Return, or RAISED
 
 
@@ -91,7 +85,7 @@ def _augassign(node: Any, frame: Frame) -> Signal:
             at(node, frame)
             new = expressions.augmented(node.op, old, value, node, frame)
             if new is not old:
-                control.assign_name(target.id, new, frame)
+                assign_name(target.id, new, frame)
         case gast.Subscript():
             x, key = evaluate(target.value, frame), evaluate(target.slice, frame)
             at(node, frame)
@@ -100,8 +94,8 @@ def _augassign(node: Any, frame: Frame) -> Signal:
             at(node, frame)
             new = expressions.augmented(node.op, old, value, node, frame)
             view = isinstance(x, Staged) and isinstance(old, Staged) and old.cell is not None and old.cell is x.cell
-            if not view:
-                control.set_item(x, key, new, target, frame)
+            if not view and not (new is old and isinstance(x, list | dict)):
+                set_item(x, key, new, target, frame)
         case gast.Attribute():
             x = evaluate(target.value, frame)
             old = expressions.attribute(x, target.attr, target, frame)
@@ -137,30 +131,50 @@ def _pass(node: Any, frame: Frame) -> Signal:
 # -- loops -----------------------------------------------------------------------------------------------------------
 
 
+class _Learnt:
+    """What earlier stagings of a loop found: that it must be unrolled, that its condition belongs into its body."""
+
+    def __init__(self) -> None:
+        self.unroll = False
+        self.rotate = False
+
+
+def _learnt(node: Any, frame: Frame) -> _Learnt:
+    found: _Learnt = state().memo.setdefault(("loop", id(node), frame.serial), _Learnt())
+    return found
+
+
+def _internal(name: str, frame: Frame) -> str:
+    """A variable of a frame's that the user cannot name."""
+    name = PREFIX + name
+    if name not in frame.parsed.local:
+        object.__setattr__(frame.parsed, "local", frame.parsed.local | {name})
+    return name
+
+
+def _stores(name: str) -> Any:
+    return gast.Assign([gast.Name(name, gast.Store(), None, None)], gast.Constant(None, None), None)
+
+
 def _while(node: Any, frame: Frame) -> Signal:
     s = state()
-    learnt = s.memo.setdefault(("loop", id(node), id(frame.parsed)), control.Learnt({}))
-    if not learnt.unroll:
+    learnt = _learnt(node, frame)
+    reason: StagingError | None = None
+    while not learnt.unroll:
         with s.tracking() as t:
             try:
-                staged_while(
-                    lambda: evaluate(node.test, frame),
-                    lambda: _body(node, frame),
-                    node,
-                    frame,
-                    names=[*node.body, gast.Expr(node.test)],
-                )
-                return None
-            except (NeedsStatic, StructureChanges):
+                return _rotated(node, frame) if learnt.rotate else _plain_while(node, frame)
+            except ConditionChanges:
                 t.undo()
-                first = control.expressions_truth(evaluate(node.test, frame))
-                if isinstance(first, Staged):
-                    raise
+                learnt.rotate = True
+            except (NeedsStatic, StructureChanges) as e:
+                t.undo()
+                reason = e
                 learnt.unroll = True
-    for _ in range(control.MAX_UNROLL):
-        test = control.expressions_truth(evaluate(node.test, frame))
+    for _ in range(MAX_UNROLL):
+        test = truth(evaluate(node.test, frame))
         if isinstance(test, Staged):
-            raise error(
+            raise reason or error(
                 "the loop changes the structure of its variables, and its condition is only known at run time", node,
                 frame, "keep what the loop carries at one structure and one set of sizes",
             )  # fmt: skip
@@ -169,7 +183,34 @@ def _while(node: Any, frame: Frame) -> Signal:
         signal = execute(node.body, frame)
         if signal is not None:
             return signal
-    raise error(f"the loop would be unrolled more than {control.MAX_UNROLL} times", node, frame)
+    raise error(f"the loop would be unrolled more than {MAX_UNROLL} times", node, frame)
+
+
+def _plain_while(node: Any, frame: Frame) -> Signal:
+    names = [*node.body, gast.Expr(node.test)]
+    staged_while(lambda: evaluate(node.test, frame), lambda: _body(node, frame), node, frame, names=names)
+
+
+def _rotated(node: Any, frame: Frame) -> Signal:
+    """A loop whose condition changes variables: it is evaluated before the loop and at the end of each iteration."""
+    go = _internal(f"go{id(node)}", frame)
+
+    def test() -> Any:
+        return truth(evaluate(node.test, frame))
+
+    def body() -> Signal:
+        signal = _body(node, frame)
+        if signal is None:
+            assign_name(go, lift(test()), frame)
+        return signal
+
+    first = test()
+    if not isinstance(first, Staged) and not first:
+        return None
+    assign_name(go, lift(first), frame)
+    names = [*node.body, gast.Expr(node.test), _stores(go)]
+    staged_while(lambda: frame.locals[go], body, node, frame, names=names)
+    return None
 
 
 def _body(node: Any, frame: Frame) -> Signal:
@@ -183,7 +224,17 @@ def _for(node: Any, frame: Frame) -> Signal:
     value = evaluate(node.iter, frame)
     at(node, frame)
     it = calls.loopable(value)
-    learnt = s.memo.setdefault(("loop", id(node), id(frame.parsed)), control.Learnt({}))
+    learnt = _learnt(node, frame)
+    holder = f"{PREFIX}iter{id(node)}"
+    frame.locals[holder] = value if it is None else it  # what is iterated over can be seen while the loop runs
+    try:
+        return _for_each(it, value, learnt, node, frame)
+    finally:
+        del frame.locals[holder]
+
+
+def _for_each(it: calls.Loopable | None, value: Any, learnt: _Learnt, node: Any, frame: Frame) -> Signal:
+    s = state()
     if it is not None and not learnt.unroll:
         with s.tracking() as t:
             try:
@@ -191,7 +242,7 @@ def _for(node: Any, frame: Frame) -> Signal:
             except (NeedsStatic, StructureChanges) as e:
                 t.undo()
                 trip = s.number(it.trip())
-                if trip is None or trip > control.MAX_UNROLL:
+                if trip is None or trip > MAX_UNROLL:
                     raise
                 learnt.unroll = True
                 reason: StagingError = e
@@ -218,11 +269,8 @@ def _loop(it: calls.Loopable, node: Any, frame: Frame) -> Signal:
         staged_for(trip, one, node, frame, names=names, label=label)
         return None
     # with a break: a while loop over a counter of its own
-    counter = f"{PREFIX}at{node.stop}"
-    local = frame.parsed.local | {counter}
-    if local != frame.parsed.local:
-        object.__setattr__(frame.parsed, "local", local)
-    control.assign_name(counter, lift(0), frame)
+    counter = _internal(f"at{node.stop}", frame)
+    assign_name(counter, lift(0), frame)
     count = lift(arith.size_object(trip)) if not isinstance(trip, int) else trip
 
     def test() -> Any:
@@ -234,17 +282,16 @@ def _loop(it: calls.Loopable, node: Any, frame: Frame) -> Signal:
         k = frame.locals[counter]
         assign(node.target, it.item(lift(k)), frame)
         signal = _body(node, frame)
-        control.assign_name(counter, arith.add(k, 1), frame)
+        assign_name(counter, arith.add(k, 1), frame)
         return signal
 
-    stored = gast.Assign([gast.Name(counter, gast.Store(), None, None)], gast.Constant(None, None), None)
-    staged_while(test, body, node, frame, names=[*names, stored])
+    staged_while(test, body, node, frame, names=[*names, _stores(counter)])
     return None
 
 
 def _unroll(items: list[Any], node: Any, frame: Frame) -> Signal:
     """One iteration after the other; what follows a run-time ``break`` is under its condition."""
-    if len(items) > control.MAX_UNROLL:
+    if len(items) > MAX_UNROLL:
         raise error(f"the loop would be unrolled {len(items)} times", node, frame, "loop over `range` or an array")
     for i, item in enumerate(items):
         if node.stop is not None:
@@ -253,7 +300,7 @@ def _unroll(items: list[Any], node: Any, frame: Frame) -> Signal:
                 rest = items[i:]
                 go = arith.logical_not(stop)
                 if isinstance(go, Staged):
-                    return control.branch(go, lambda rest=rest: _rest(rest, node, frame), lambda: None, node, frame)
+                    return branch(go, lambda rest=rest: _rest(rest, node, frame), lambda: None, node, frame)
                 stop = not go
             if stop:
                 return None
@@ -274,7 +321,7 @@ def _rest(items: list[Any], node: Any, frame: Frame) -> Signal:
 
 
 def _assert(node: Any, frame: Frame) -> Signal:
-    test = control.expressions_truth(evaluate(node.test, frame))
+    test = truth(evaluate(node.test, frame))
     if isinstance(test, Staged):
         text, payload = message_of([evaluate(node.msg, frame)] if node.msg is not None else [])
         prim("check")(test.atom, *payload, exc="AssertionError", message=text)
@@ -338,7 +385,7 @@ def _functiondef(node: Any, frame: Frame) -> Signal:
         fn = calls.call(evaluate(d, frame), (fn,), {}, node=node, frame=frame)
     if isinstance(fn, StagedFunction):
         fn.__name__ = node.name
-    control.assign_name(node.name, fn, frame)
+    assign_name(node.name, fn, frame)
     return None
 
 
@@ -347,7 +394,7 @@ def _import(node: Any, frame: Frame) -> Signal:
         module = importlib.import_module(alias.name)
         if alias.asname is None and "." in alias.name:
             module = importlib.import_module(alias.name.split(".")[0])
-        control.assign_name(alias.asname or alias.name.split(".")[0], module, frame)
+        assign_name(alias.asname or alias.name.split(".")[0], module, frame)
     return None
 
 
@@ -356,14 +403,14 @@ def _importfrom(node: Any, frame: Frame) -> Signal:
         raise error("a relative import inside a function is not compiled", node, frame, "import at the top of the file")
     module = importlib.import_module(node.module)
     for alias in node.names:
-        control.assign_name(alias.asname or alias.name, getattr(module, alias.name), frame)
+        assign_name(alias.asname or alias.name, getattr(module, alias.name), frame)
     return None
 
 
 def _delete(node: Any, frame: Frame) -> Signal:
     for target in node.targets:
         if isinstance(target, gast.Name):
-            loc = VarLoc(control.home(target.id, frame), target.id)
+            loc = VarLoc(home(target.id, frame), target.id)
             state().touch(loc)
             loc.set(UNDEFINED)
             continue
@@ -409,7 +456,7 @@ def _cases(subject: Any, cases: list[Any], node: Any, frame: Frame) -> Signal:
 
     def run() -> Signal:
         for name, value in bound.items():
-            control.assign_name(name, value, frame)
+            assign_name(name, value, frame)
         if case.guard is not None:
             guard = evaluate(case.guard, frame)
             return choose(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,36 +49,55 @@ def is_leaf(x: Any) -> bool:
     return isinstance(x, Staged) or is_number(x) or isinstance(x, np.ndarray)
 
 
-def is_instance(x: Any, state: State) -> bool:
-    """Whether a value is an object with attributes that staged code made."""
-    return hasattr(x, "__dict__") and not isinstance(x, type) and state.owns(x)
+def is_object(x: Any, state: State) -> bool:
+    """Whether a value is an object whose attributes are looked into: a dataclass, or one that staged code made."""
+    if isinstance(x, type | Staged) or not hasattr(x, "__dict__"):
+        return False
+    return state.owns(x) or dataclasses.is_dataclass(x)
 
 
-def flatten(x: Any, state: State, leaves: list[Any]) -> Tree:
-    """The structure of ``x``; its numbers and staged values are appended to ``leaves``."""
+def flatten(x: Any, state: State, leaves: list[Any], boxes: list[Any] | None = None) -> Tree:
+    """The structure of ``x``; its numbers and staged values are appended to ``leaves``, containers to ``boxes``."""
+    if boxes is not None and not isinstance(x, tuple) and (isinstance(x, list | dict) or is_object(x, state)):
+        boxes.append(x)
     if is_leaf(x):
         v = lift(x)
         leaves.append(x if isinstance(x, Staged) else v)
         return Tree("leaf", None, (Leaf(v.type, v.flavour),))
     if isinstance(x, tuple):
-        return Tree(type(x), None, tuple([flatten(v, state, leaves) for v in x]))
+        return Tree(type(x), None, tuple([flatten(v, state, leaves, boxes) for v in x]))
     if isinstance(x, list):
-        return Tree(list, None, tuple([flatten(v, state, leaves) for v in x]))
+        return Tree(list, None, tuple([flatten(v, state, leaves, boxes) for v in x]))
     if isinstance(x, dict):
-        return Tree(dict, tuple(x), tuple([flatten(v, state, leaves) for v in x.values()]))
-    if is_instance(x, state) or (dataclasses.is_dataclass(x) and not isinstance(x, type)):
+        return Tree(dict, tuple(x), tuple([flatten(v, state, leaves, boxes) for v in x.values()]))
+    if is_object(x, state):
         d = vars(x)
-        return Tree(("object", type(x)), tuple(d), tuple([flatten(v, state, leaves) for v in d.values()]))
+        return Tree(("object", type(x)), tuple(d), tuple([flatten(v, state, leaves, boxes) for v in d.values()]))
     return Tree("static", x, ())
 
 
-def unflatten(tree: Tree, leaves: Any, state: State) -> Any:
-    """The value of a structure; ``leaves`` is an iterator of values."""
+def unflatten(tree: Tree, leaves: Any, state: State, boxes: list[Any] | None = None, keep: Any = None) -> Any:
+    """The value of a structure; ``leaves`` is an iterator of values.
+
+    The containers made are appended to ``boxes``, in the order of `flatten`; those whose number is in ``keep`` are not
+    made but taken from there.
+    """
     if tree.kind == "leaf":
         return next(leaves)
     if tree.kind == "static":
         return tree.fixed
-    children = [unflatten(c, leaves, state) for c in tree.children]
+    number = None
+    if boxes is not None and (tree.kind in (list, dict) or isinstance(tree.kind, tuple)):
+        number = len(boxes)
+        boxes.append(None)
+    children = [unflatten(c, leaves, state, boxes, keep) for c in tree.children]
+    made = _container(tree, children, state) if not keep or number not in keep else keep[number]
+    if boxes is not None and number is not None:
+        boxes[number] = made
+    return made
+
+
+def _container(tree: Tree, children: list[Any], state: State) -> Any:
     if tree.kind is list:
         return state.own(children)
     if tree.kind is dict:
@@ -186,10 +205,10 @@ def fit(a: Atom, t: ArrayType) -> Atom:
     return a if same_shape(a.type.shape, t.shape) else retyped(a, t.shape)
 
 
-def rebuild(tree: Tree, atoms: Sequence[Atom], state: State, make: Callable[[Atom, str], Staged] = wrap) -> Any:
+def rebuild(tree: Tree, atoms: Sequence[Atom], state: State) -> Any:
     """A value of this structure from atoms in the order of its leaves."""
     pairs = zip(atoms, leaf_types(tree), strict=True)
-    return unflatten(tree, iter([make(a, leaf.flavour) for a, leaf in pairs]), state)
+    return unflatten(tree, iter([wrap(a, leaf.flavour) for a, leaf in pairs]), state)
 
 
 __all__ = [
