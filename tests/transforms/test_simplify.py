@@ -333,3 +333,11 @@ def _timed(f):
     start = time.perf_counter()
     simplify(f)
     return time.perf_counter() - start
+
+
+def test_variables_of_the_function_around():
+    """Inner functions name variables of the staging around them; hoisting takes those as known everywhere."""
+    outer = Var(scalar(f64), "outer")
+    f = build([scalar(f64)], lambda x: list(for_(3, [x], lambda k, a: [P.add(a, P.exp(outer))])))
+    g = simplify(f)
+    assert [s.prim.name for s in g.body.stmts if isinstance(s, Op)] == ["exp"]

@@ -263,7 +263,7 @@ class Rewriter:
         lowest = 0
         for a in s.args:
             if isinstance(a, Var):
-                lowest = max(lowest, self.level[a])
+                lowest = max(lowest, self.level.get(a, 0))  # a variable of the function around is known everywhere
         for v in vars_in_static((tuple(s.attrs.values()), *[o.type for o in s.outs])):
             lowest = max(lowest, self.level.get(v, depth))
         target = depth
@@ -435,7 +435,7 @@ class Rewriter:
         keep = []
         depth = len(self._scopes) - 1
         for o, x, y in zip(s.outs, blocks[0].results, blocks[1].results, strict=True):
-            same = (x is y and isinstance(x, Var) and self.level[x] <= depth) or (isinstance(x, Lit) and x == y)
+            same = (x is y and isinstance(x, Var) and self.level.get(x, 0) <= depth) or (isinstance(x, Lit) and x == y)
             if same:
                 self.replace(o, x)
                 self.again = True
