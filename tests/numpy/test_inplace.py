@@ -114,6 +114,14 @@ def outs(np, x, y):
     return np.maximum(x, 0.5, out=y)
 
 
+@program(M, M > 0)
+def out_where(np, x, m):
+    y = np.zeros(x.shape)
+    np.divide(1.0, x, out=y, where=m)
+    np.sqrt(x, out=x, where=m)
+    return y
+
+
 @program(M)
 def out_casts(np, x):
     y = np.zeros(x.shape, dtype=np.float32)

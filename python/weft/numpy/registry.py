@@ -79,8 +79,16 @@ class Entry:
             ) from None
         if "out" in bound.arguments:
             out = bound.arguments.pop("out")
+        mask = None
+        if out is not None and isinstance(self.numpy, np.ufunc):
+            mask = bound.arguments.pop("where", None)
         result = self.impl(*bound.args, **bound.kwargs)
         if out is not None:
+            if mask is not None and mask is not True:
+                from weft.numpy.elementwise import where
+
+                out = out[0] if isinstance(out, tuple) else out
+                result = where(mask, result, out)
             return write_out(self.name, out, result)
         return result if self.keep else flavoured(result, flavour)
 
@@ -185,6 +193,8 @@ def _public(entry: Entry) -> Callable[..., Any]:
                 raise TypeError(f"{entry.name}() got an unexpected keyword argument: {unknown}")
             if kwargs.get("out") is not None:
                 raise TypeError(f"{entry.name}(): out= is not supported, since weft arrays are immutable")
+            if isinstance(entry.numpy, np.ufunc) and kwargs.get("where", True) is not True:
+                raise TypeError(f"{entry.name}(): where= needs out=; use weft.numpy.where(cond, ..., other)")
             kwargs = {k: concrete(v) for k, v in kwargs.items()}
         plain = [concrete(a) for a in args]
         return arrays(entry.numpy(*plain, **kwargs), (*plain, *kwargs.values()))

@@ -32,7 +32,7 @@ def _reduce(uf: np.ufunc) -> Callable[..., Any]:
     whole = _REDUCE[uf]
 
     def impl(
-        array: Any, /, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
+        array: Any, /, axis: Any = 0, dtype: Any = None, out: Any = None, *, keepdims: Any = False, initial: Any = None,
         where: Any = None,
     ) -> Any:  # fmt: skip
         more = {} if where is None else {"where": where}
@@ -59,7 +59,7 @@ def _accumulate(uf: np.ufunc) -> Callable[..., Any]:
 
 
 def _outer(uf: np.ufunc) -> Callable[..., Any]:
-    def impl(A: Any, B: Any, /, out: Any = None) -> Any:
+    def impl(A: Any, B: Any, /, *, out: Any = None) -> Any:
         x, y = array(A), array(B)
         return ufunc(uf, reshape(x, (*x.sizes, *[1] * y.ndim)), y)
 

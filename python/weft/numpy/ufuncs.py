@@ -72,7 +72,9 @@ def _define(uf: np.ufunc, body: Body, doc: str) -> Callable[..., Any]:
 
     def run(xs: Sequence[Any], where: Any, dtype: Any) -> Any:
         if where is not True:
-            raise unsupported(f"np.{uf.__name__} with where=", f"use np.where(cond, np.{uf.__name__}(...), other)")
+            raise unsupported(
+                f"np.{uf.__name__} with where=", f"use np.where(cond, np.{uf.__name__}(...), other), or give out="
+            )
         return apply(uf, body, xs, dtype)
 
     impl: Callable[..., Any]
