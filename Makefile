@@ -35,13 +35,14 @@ format: $(VENV)/.lint
 
 # The runtime and generated code under the address and undefined-behaviour sanitizers, in an environment of its own.
 # Leaks are not looked for: the interpreter itself leaks at exit.
-SANITIZED := tests/runtime $(wildcard tests/programs)
+SANITIZED := tests/runtime tests/codegen $(wildcard tests/programs)
 sanitize:
 	@$(MAKE) --no-print-directory VENV=.venv-sanitize \
 	  INSTALL="-C cmake.define.WEFT_SANITIZE=ON -C cmake.define.WEFT_WERROR=ON" .venv-sanitize/.test
 	@LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
 	  ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	  WEFT_SANITIZE=1 WEFT_CACHE_DIR=$(CURDIR)/.weft-cache/sanitize \
+	  WEFT_SANITIZE=1 WEFT_CXXFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -O1 -g" \
+	  WEFT_CACHE_DIR=$(CURDIR)/.weft-cache/sanitize \
 	  .venv-sanitize/bin/python -m pytest -q -p no:cacheprovider $(SANITIZED)
 
 clean:
