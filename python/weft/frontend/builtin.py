@@ -279,9 +279,12 @@ def round_(x: Any, ndigits: Any = None) -> Any:
     """``round``: half to even."""
     if not _staged(x):
         return round(x, ndigits)
-    if ndigits is not None:
-        raise StagingError("round() to digits is not compiled", remedy="use np.round", loc=current().loc)
     v = lift(x)
+    if ndigits is not None:
+        if v.flavour == "py" and v.dtype.kind == "f":
+            # Python rounds the decimal text exactly, which a product and a quotient do not
+            raise StagingError("round() of a Python float to digits", remedy="use np.round", loc=current().loc)
+        return calls.call(np.round, (x, ndigits), {})
     if v.type.shape or v.dtype.kind != "f":
         return calls.call(np.round, (x,), {}) if v.type.shape else v
     r = wrap(prim("rint")(v.atom), v.flavour)

@@ -211,7 +211,7 @@ def binary(op: Callable[[Any, Any], Any], x: Any, y: Any, node: Any, frame: Fram
     """A binary operator on any two values."""
     if has_staged(x) or has_staged(y):
         if op is operator.matmul:
-            return calls.call(np.matmul, (x, y), {})
+            return operator.matmul(lift(x), lift(y))  # joins flavours
         if (isinstance(x, list) or isinstance(y, list)) and op is operator.mul:
             seq, n = (x, y) if isinstance(x, list) else (y, x)
             if isinstance(n, Staged) and n.type.shape == () and n.dtype.kind in "iu" and n.flavour == "py":
