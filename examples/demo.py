@@ -27,7 +27,7 @@ import weft
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "build" / "demo"
-EPOCHS, BATCH, RATE = 120, 64, 0.1
+EPOCHS, BATCH, RATE = 80, 64, 0.1
 WANTED = 0.97
 console = Console(highlight=False)
 

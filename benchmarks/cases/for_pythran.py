@@ -4,7 +4,8 @@ import numpy as np
 
 # pythran export selu(float32[:])
 def selu(x):
-    return np.float32(1.0507009873554805) * np.where(x > 0, x, np.float32(1.6732632423543772) * np.expm1(x))
+    alpha, scale = np.float32(1.6732632423543772), np.float32(1.0507009873554805)
+    return scale * np.where(x > 0, x, alpha * np.exp(x) - alpha)
 
 
 # pythran export jacobi(int, float64[:,:], float64[:,:])
