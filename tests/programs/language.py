@@ -277,7 +277,7 @@ def integer_division(a, b):
     return a // b, a % b, a / b, divmod(a, b), -a // b, (a + 1) // 2, a >> 1, a << 2, a & b, a | b, a ^ b, ~a
 
 
-@program(lambda: [(7.5, 2.0), (-7.5, 2.0), (7.5, -2.0), (-0.5, 0.25)])
+@program(lambda: [(7.5, 2.0), (-7.5, 2.0), (7.5, -2.0), (0.5, 0.25)])
 def float_division(a, b):
     return a // b, a % b, a**2, a**b, abs(a), -a, +a, round(a), int(a), divmod(a, b)
 

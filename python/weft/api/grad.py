@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.api.transformed import Transformed
+from weft.api.transformed import Transformed, settled
 from weft.ir.types import is_complex, is_inexact
 
 
@@ -66,6 +66,7 @@ def grad(
     >>> round(weft.grad(root)(2.0), 6)
     0.353553
     """
+    argnums = settled(argnums)
     both = value_and_grad(fun, argnums, has_aux, holomorphic, allow_int)
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -95,6 +96,7 @@ def value_and_grad(
     >>> weft.value_and_grad(lambda x: x * x)(3.0)
     (9.0, 6.0)
     """
+    argnums = settled(argnums)
     nums = _checked_argnums(argnums)
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -276,7 +278,6 @@ def jvp(
 
 def _jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], has_aux: bool) -> tuple[Any, ...]:
     from weft.frontend.trees import Tree, describe, flatten, leaf_types
-    from weft.ir.sizes import same_shape
     from weft.transforms.forward import jvp as jvp_of
 
     st = _staging()
@@ -298,7 +299,7 @@ def _jvp(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...], has_aux:
                 " tangents; close over them instead."
             )
         weak = t.flavour == "py" and t.type.dtype.kind in "fib"
-        if (t.type.dtype != p.type.dtype and not weak) or not same_shape(p.sizes, t.sizes):
+        if (t.type.dtype != p.type.dtype and not weak) or not st.same_sizes(p.sizes, t.sizes):
             raise TypeError(
                 "primal and tangent arguments to weft.jvp do not match; dtypes and shapes must be equal, but got primal"
                 f" {p.type!r} and tangent {t.type!r}."
@@ -415,9 +416,7 @@ def _vjp(fun: Any, primals: tuple[Any, ...], has_aux: bool) -> tuple[Any, ...]:
             if not w:
                 continue
             weak = ct.flavour == "py"
-            from weft.ir.sizes import same_shape
-
-            if (ct.type.dtype != r.type.dtype and not weak) or not same_shape(ct.sizes, r.type.shape):
+            if (ct.type.dtype != r.type.dtype and not weak) or not st.same_sizes(ct.sizes, r.type.shape):
                 raise ValueError(
                     f"cotangent type does not match function output: expected {r.type!r}, but got {ct.type!r}."
                 )

@@ -14,6 +14,7 @@ from weft.frontend.frame import State
 from weft.frontend.merge import AlwaysRaises, existed, mark_now
 from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Block, Function, Renamer, Var
+from weft.ir.sizes import Size
 from weft.ir.types import ArrayType
 from weft.staged.context import current
 from weft.staged.value import Cell, Staged, lift, wrap
@@ -119,6 +120,18 @@ def inline(f: Function, args: Sequence[Atom]) -> list[Atom]:
 def tidy(f: Function) -> Function:
     """Simplify between transformations, so that code does not grow with their order."""
     return simplify(f)
+
+
+def same_sizes(a: Sequence[Size], b: Sequence[Size]) -> bool:
+    """Whether two shapes agree: known, or in this call, under guards."""
+    s = state()
+    if len(a) != len(b):
+        return False
+    for m, n in zip(a, b, strict=True):
+        m, n = s.resolve(m), s.resolve(n)
+        if m != n and (s.number(m) is None or s.number(m) != s.number(n) or not s.decide("==", m - n, "shapes agree")):
+            return False
+    return True
 
 
 def flavour_of(x: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -156,6 +157,15 @@ class Transformed(Dispatcher):
 def explained(e: Exception) -> bool:
     """Whether a message shows the user's line itself: weft's own frames would only hide it."""
     return "\n  --> " in str(e) and os.environ.get("WEFT_TRACEBACK") != "full"
+
+
+def settled(x: Any) -> Any:
+    """A setting such as ``argnums``: numbers in it that staged code computed or captured become known, under guards."""
+    if isinstance(x, tuple | list):
+        return type(x)(settled(v) for v in x)
+    if isinstance(x, dict):
+        return {k: settled(v) for k, v in x.items()}
+    return operator.index(x) if hasattr(x, "__index__") and not isinstance(x, bool) else x
 
 
 def parameters(fun: Callable[..., Any]) -> inspect.Signature | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from weft.api.transformed import Transformed
+from weft.api.transformed import Transformed, settled
 
 
 def vmap(
@@ -47,6 +47,7 @@ def vmap(
     """
     if axis_name is not None or spmd_axis_name is not None:
         raise NotImplementedError("vmap with axis_name: collectives over a mapped axis are not available yet")
+    in_axes, out_axes, axis_size = settled(in_axes), settled(out_axes), settled(axis_size)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
     if not isinstance(in_axes, int | tuple | dict | type(None)):

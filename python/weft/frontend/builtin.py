@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import functools
 import math
 import operator
@@ -419,6 +420,13 @@ def setattr_(x: Any, name: str, value: Any) -> None:
 def callable_(x: Any) -> bool:
     """``callable``."""
     return callable(x) and not isinstance(x, Staged)
+
+
+@builtin(dataclasses.replace)
+def replace_(obj: Any, **changes: Any) -> Any:
+    """``dataclasses.replace``."""
+    fields = {f.name: getattr(obj, f.name) for f in dataclasses.fields(obj) if f.init}
+    return calls.call(type(obj), (), {**fields, **changes})
 
 
 @builtin(id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import types
@@ -112,6 +113,8 @@ def call(
         return call(fn.fn, args, kwargs, node=node, frame=frame)
     if isinstance(fn, functools.partial):
         return call(fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}, node=node, frame=frame)
+    if isinstance(fn, types.MethodType) and fn.__func__.__module__ in _NATIVE:
+        return native(fn, args, kwargs)
     if isinstance(fn, types.MethodType) and not is_library(fn.__func__):
         return call(fn.__func__, (fn.__self__, *args), kwargs, node=node, frame=frame)
     handler = handler_of(fn)
@@ -142,6 +145,10 @@ def call(
         remedy="call it outside the compiled function, or write it with NumPy",
         loc=current().loc,
     )
+
+
+#: Modules whose functions only move values about: they run natively.
+_NATIVE = frozenset({"collections", "typing", "enum", "abc", "dataclasses"})
 
 
 def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -243,6 +250,10 @@ def construct(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], node: An
         return cls(*args, **kwargs)
     if issubclass(cls, np.generic) or cls is np.dtype:
         return native(cls, args, kwargs)
+    if cls.__module__.split(".")[0] in ("numpy", "contextlib"):
+        return native(cls, args, kwargs)
+    if dataclasses.is_dataclass(cls) and "__post_init__" in dir(cls):
+        return construct_dataclass(cls, args, kwargs)
     init = getattr(cls, "__init__", None)
     user = isinstance(init, types.FunctionType) and init.__code__.co_filename != "<string>"
     if cls.__module__ == "builtins" or not (
@@ -263,6 +274,24 @@ def construct(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], node: An
     if hasattr(obj, "__dict__"):
         s.own(obj)
         s.own(vars(obj))
+    return obj
+
+
+def construct_dataclass(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An instance of a dataclass with a ``__post_init__``, which is staged."""
+    s = _state()
+    given = inspect.signature(cls).bind(*args, **kwargs).arguments
+    obj = cls.__new__(cls)
+    s.own(obj)
+    s.own(vars(obj))
+    for f in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if f.init and f.name in given:
+            object.__setattr__(obj, f.name, given[f.name])
+        elif f.default is not dataclasses.MISSING:
+            object.__setattr__(obj, f.name, f.default)
+        elif f.default_factory is not dataclasses.MISSING:
+            object.__setattr__(obj, f.name, call(f.default_factory, (), {}))
+    call(cls.__post_init__, (obj,), {})  # type: ignore[attr-defined]
     return obj
 
 

@@ -145,6 +145,16 @@ def _all_py(a: Staged, b: Staged) -> bool:
     return a.flavour == "py" and b.flavour == "py"
 
 
+def zero_division(op: Callable[[Any, Any], Any], dtype: DType) -> str:
+    """What this Python says when it divides by zero."""
+    one: Any = {"i": 1, "b": 1, "f": 1.0, "c": 1j}[dtype.kind]
+    try:
+        op(one, one - one)
+    except ZeroDivisionError as e:
+        return str(e)
+    return "division by zero"
+
+
 def nonzero_check(b: Staged, message: str) -> None:
     """Python scalars raise ZeroDivisionError where NumPy gives inf, nan or 0."""
     if isinstance(b.atom, Lit):
@@ -199,7 +209,7 @@ def truediv(x: Any, y: Any) -> Any:
     if not is_inexact(dtype):
         dtype = f64
     if _all_py(a, b):
-        nonzero_check(b, "division by zero")
+        nonzero_check(b, zero_division(operator.truediv, dtype if result_dtype(x, y) == dtype else i64))
     return elementwise("div", (x, y), dtype, title="/")
 
 
@@ -212,7 +222,7 @@ def _divmod(name: str, symbol: str) -> Callable[[Any, Any], Any]:
         if is_complex(dtype):
             raise op_error(TypeError, f"unsupported operand type(s) for {symbol}: 'complex'")
         if _all_py(a, b):
-            nonzero_check(b, "integer modulo by zero" if name == "mod" and dtype == i64 else "division by zero")
+            nonzero_check(b, zero_division(operator.mod if name == "mod" else operator.floordiv, dtype))
         return elementwise(name, (x, y), dtype, title=symbol)
 
     return apply
