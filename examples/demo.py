@@ -20,6 +20,7 @@ import digits
 import numpy as np
 import projectile
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -78,6 +79,11 @@ def seconds(function, *args, repeats=200):
     return statistics.median(times)
 
 
+def shown(t):
+    """A time in a unit that fits."""
+    return f"{t * 1e3:.3g} ms" if t >= 1e-3 else f"{t * 1e6:.3g} µs"
+
+
 def first_calls():
     """Seconds to the first training step in a new process: with an empty cache, and with the cache it left."""
     with tempfile.TemporaryDirectory() as cache:
@@ -93,7 +99,7 @@ def keep(name, function, *args):
     """Write a function's generated C++ and Python; returns their paths."""
     stages = function.inspect(*args)
     paths = [OUT / f"{name}.cpp", OUT / f"{name}.py"]
-    for path, text in zip(paths, (stages.cpp, stages.python), strict=True):
+    for path, text in zip(paths, (stages.cpp, "import numpy as np\n\n\n" + stages.python), strict=True):
         path.write_text(text)
     return paths
 
@@ -118,11 +124,11 @@ def digits_part():
         cold, warm = first_calls()
     rows = [
         ("test accuracy", f"{accuracies[-1]:.2%}"),
-        (f"loss and gradient of {BATCH} images, weft", f"{ours * 1e6:.0f} µs"),
-        ("    backpropagation written by hand in NumPy", f"{numpys * 1e6:.0f} µs"),
+        (f"loss and gradient of {BATCH} images, weft", shown(ours)),
+        ("    backpropagation written by hand in NumPy", shown(numpys)),
         ("programs compiled for all batch sizes", f"{info.compilations + info.loaded}"),
-        ("first step in a new process, compiling", f"{cold * 1e3:.0f} ms"),
-        ("    with weft's cache", f"{warm * 1e3:.0f} ms"),
+        ("first step in a new process, compiling", shown(cold)),
+        ("    with weft's cache", shown(warm)),
     ]
     return rows, keep("digits", digits.step, *batch), (params, test, test_labels, losses, accuracies)
 
@@ -144,16 +150,16 @@ def projectile_part():
     compiled = seconds(weft.jit(projectile.landing), speed, drag, 0.7)
     both = seconds(one, speed, drag, 0.7)
     rows = [
-        ("one flight, weft", f"{compiled * 1e6:.0f} µs"),
-        ("    with its gradient", f"{both * 1e6:.0f} µs"),
-        ("    in Python", f"{plain * 1e6:.0f} µs"),
+        ("one flight, weft", shown(compiled)),
+        ("    with its gradient", shown(both)),
+        ("    in Python", shown(plain)),
     ]
     return rows, keep("projectile", one, speed, drag, 0.7)
 
 
 def mistakes_part():
     """Two programs that are wrong, and what weft says to them."""
-    console.print("\n[bold]Mistakes[/]: a variable that may not exist, and a projectile that flies upwards for ever")
+    console.print("\n[bold]Mistakes[/]: a variable that may not exist, a flight that never ends")
     wrong = (
         (weft.StagingError, weft.jit(projectile.apex), (30.0, 0.7)),
         (ValueError, weft.jit(weft.grad(projectile.landing)), (30.0, -0.05, 1.5)),
@@ -162,7 +168,7 @@ def mistakes_part():
         try:
             function(*args)
         except kind as error:
-            console.print(f"[red]{kind.__name__}[/]: {error}", markup=True)
+            console.print(f"[red]{kind.__name__}[/]: {escape(str(error))}", soft_wrap=True)
         else:
             raise SystemExit(f"{function} raised no {kind.__name__}")
 
@@ -188,9 +194,9 @@ def picture(params, test, test_labels, losses, accuracies):
     axes.set(xlabel="epoch", ylabel="cross entropy")
     other = axes.twinx()
     other.plot(np.arange(1, len(accuracies) + 1), accuracies, color="tab:orange", label="test accuracy")
-    other.set(ylabel="test accuracy", ylim=(0.8, 1.0))
+    other.set(ylabel="test accuracy", ylim=(0.5, 1.0))
     lines = axes.get_lines() + other.get_lines()
-    axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower left")
     panel.suptitle("guesses (and the truth, where they are wrong)")
     for k, cell in zip([*wrong, *right], panel.subplots(4, 6).flat, strict=True):
         cell.imshow(test[k].reshape(8, 8), cmap="gray_r")
