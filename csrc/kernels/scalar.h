@@ -96,6 +96,12 @@ WEFT_BUILTIN(rint)
 inline f64 copysign(f64 x, f64 y) { return __builtin_copysign(x, y); }
 inline f32 copysign(f32 x, f32 y) { return __builtin_copysignf(x, y); }
 
+// Both values are computed, as the operation says: a call in one arm of `?:` would keep a loop from being vectorised.
+template <class T>
+inline T select(bool c, T x, T y) {
+  return c ? x : y;
+}
+
 // -- floating -------------------------------------------------------------------------------------------------------
 
 // clang-format off

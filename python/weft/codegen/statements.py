@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+from collections.abc import Sequence
 from typing import Any
 
 from weft.codegen.expressions import PRODUCT, SUM, Expressions, ctype, reduction_clause
@@ -180,7 +181,7 @@ class Statements(Expressions):
 
     def parallel(self, s: L.Loop) -> None:
         """Chunks of a loop on several threads."""
-        fails = s.fails or any(isinstance(a, L.Alloc) and a.buffer.home != "local" for a in s.setup)
+        fails = s.fails or _may_fail([*s.setup, *s.body])
         local = self.written_locals(s)
         capture = "".join(f", &{self.buffer(b)}" for b in local)
         if fails:
@@ -252,7 +253,7 @@ class Statements(Expressions):
         capture = "".join(f", &{part}" for _, _, part in parts) + "".join(
             f", &{self.buffer(b)}" for b in self.written_locals(s)
         )
-        fails = s.fails or any(isinstance(a, L.Alloc) and a.buffer.home != "local" for a in s.setup)
+        fails = s.fails or _may_fail([*s.setup, *s.body])
         if fails:
             failure = self.names.fresh("failed")
             self.put(f"Failure {failure};")
@@ -461,3 +462,24 @@ class Statements(Expressions):
 
 
 _ = (SUM, Any)
+
+
+def _may_fail(stmts: Sequence[L.Stmt]) -> bool:
+    """Whether statements can end a parallel body early: an error, or no memory."""
+    for s in stmts:
+        match s:
+            case L.Fail() | L.Grow() | L.HostCall():
+                return True
+            case L.Alloc():
+                if s.buffer.home != "local":
+                    return True
+            case L.Loop():
+                if _may_fail(s.setup) or _may_fail(s.body):
+                    return True
+            case L.Forever():
+                if _may_fail(s.head) or _may_fail(s.body):
+                    return True
+            case L.Branch():
+                if _may_fail(s.then) or _may_fail(s.orelse):
+                    return True
+    return False

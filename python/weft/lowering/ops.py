@@ -15,6 +15,7 @@ from weft.lowering.fuse import Root, loop_vars
 from weft.lowering.hostcalls import call_host, check, print_
 from weft.lowering.inplace import store
 from weft.lowering.nests import compute
+from weft.lowering.products import dot
 from weft.lowering.values import Node, Stored, Value, is_expr, shape_of
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ RULES: dict[str, Rule] = {
     "broadcast": views.broadcast, "transpose": views.transpose, "reshape": views.reshape, "index": views.index,
     "iota": iota, "undef": undef, "make": make, "concat": concat, "store": store, "accum": store,
     "cumsum": cumulative, "cumprod": cumulative, "cummax": cumulative, "cummin": cumulative,
-    "mask_indices": mask_indices,
+    "mask_indices": mask_indices, "gemm": dot,
 }  # fmt: skip
 
 _ = Value

@@ -207,7 +207,7 @@ def _select_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> S
 select = register(
     Primitive(
         "select", _select_type, lambda c, a, b: np.asarray(np.where(c, a, b))[()],
-        Elementwise(lambda xs, dtypes, out: f"{xs[0]} ? {xs[1]} : {xs[2]}"), _select_jvp, _select_vjp,
+        Elementwise(lambda xs, dtypes, out: f"select({xs[0]}, {xs[1]}, {xs[2]})"), _select_jvp, _select_vjp,
         elementwise_batch, linear=True, inline_cheap=True,
         python=lambda args, attrs: f"np.where({', '.join(args)})",
         samples=lambda: [
