@@ -17,6 +17,7 @@ def test_the_blocks_print_what_is_shown(tmp_path):
     shown = [text.rstrip() for _, text in tour.blocks(page)]
     assert len(shown) >= 5 and all(shown)
     assert [text.rstrip() for text in tour.run(page, tmp_path)] == shown
+    assert [text.rstrip() for text in tour.run(page, tmp_path)] == shown, "in a second process, with the cache"
 
 
 def test_a_page_that_shows_something_else_is_found_out(tmp_path):

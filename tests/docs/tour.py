@@ -22,7 +22,8 @@ def run(page: str, folder: Path) -> list[str]:
     """What each block prints, all of them run in order as one file (weft reads functions' source)."""
     script = folder / "tour.py"
     script.write_text("".join(f"{code}\nprint({MARK!r})\n" for code, _ in blocks(page)))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=dict(os.environ))
+    environment = {**os.environ, "WEFT_CACHE_DIR": str(folder / "cache")}
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     return [text.removeprefix("\n") for text in done.stdout.split(MARK)[:-1]]
 
