@@ -21,6 +21,7 @@ def figures(quick: bool = False) -> list[Figure]:
     cold: dict[str, dict[str, list[float]]] = {"small": {}, "step": {}}
     warm: dict[str, dict[str, list[float]]] = {"small": {}, "step": {}}
     compiler: dict[str, list[float]] = {"small": [], "step": []}
+    known: list[float] = []
     imports: dict[str, list[float]] = {}
     for _ in range(runs):
         for name in ("numpy", "weft", *(p for p in ("numba", "jax") if p not in missing)):
@@ -29,6 +30,9 @@ def figures(quick: bool = False) -> list[Figure]:
             with tempfile.TemporaryDirectory() as cache:
                 _pair(cold[what], warm[what], "weft", script, WEFT_CACHE_DIR=cache)
                 compiler[what].append(_compiler(cache))
+        with tempfile.TemporaryDirectory() as cache:
+            child(HERE / "find_compiler.py", WEFT_CACHE_DIR=cache)
+            known.append(child(HERE / "weft_small.py", WEFT_CACHE_DIR=cache)["seconds"])
         if "jax" not in missing:
             for what in ("small", "step"):
                 with tempfile.TemporaryDirectory() as cache:
@@ -51,6 +55,7 @@ def figures(quick: bool = False) -> list[Figure]:
                 limits[what][1]
             )
         )
+    found.insert(1, Figure("the same, the compiler being known", {"weft": statistics.median(known)}))
     f = Figure("import", _medians(imports), missing=missing)
     f.seconds = {"weft": f.seconds.pop("weft"), **f.seconds}
     return [*found, f.within(f.seconds["numpy"] + 0.06)]
