@@ -16,7 +16,7 @@ from weft.codegen import cpp
 from weft.ir.nodes import Function
 from weft.lowering import lower
 from weft.lowering.loops import Program
-from weft.primitives.effects import exception, shown
+from weft.errors import exception_class, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -88,7 +88,6 @@ class Run:
         self.error: BaseException | None = None
         self.allocs = 0
         self.fail_at = fail_alloc_at
-        self.printed: list[str] = []
         self.live: set[int] = set()
         self.callbacks = {n: t(getattr(self, n)) for n, t in TYPES.items()}
         self.context = Context(**self.callbacks)
@@ -129,28 +128,11 @@ class Run:
             raw = (C.c_char * max(size, 1)).from_address(v.data) if v.data else b"\0" * 16
             arrays.append(np.ndarray(shape, dtype, buffer=raw))
         try:
-            if what["kind"] == "raise":
-                raise exception(what["exc"])(what["message"].format(*map(shown, arrays)))
-            if what["kind"] == "print":
-                self.printed.append(what["text"].format(*map(shown, arrays)))
-                return 0
-            self._run_host(what, arrays)
+            hostcalls.make(what)(*arrays)
         except Exception as e:  # noqa: BLE001
             self.error = e
             return 1
         return 0
-
-    def _run_host(self, what: dict[str, Any], arrays: list[np.ndarray]) -> None:
-        from weft.ir.nodes import Renamer, lit
-        from weft.ir.primitive import REGISTRY
-
-        n, m = what["operands"], len(what["symbols"])
-        sizes = Renamer({v: lit(int(a)) for v, a in zip(what["symbols"], arrays[n : n + m], strict=True)})
-        attrs = {k: sizes.static(v) for k, v in what["attrs"].items()}
-        got = REGISTRY[what["prim"]].numpy(*[a[()] for a in arrays[:n]], **attrs)
-        outs = got if isinstance(got, tuple) else (got,)
-        for a, x in zip(arrays[n + m :], outs, strict=True):
-            a[...] = x
 
     def parallel(self, ctx: int, n: int, grain: int, body: Any, env: int) -> None:
         assert grain >= 1

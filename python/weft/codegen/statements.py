@@ -6,7 +6,10 @@ import linecache
 from collections.abc import Sequence
 from typing import Any
 
-from weft.codegen.expressions import PRODUCT, SUM, Expressions, ctype, reduction_clause
+from weft.codegen.expressions import PRIMARY, PRODUCT, SUM, Expressions, Text, ctype, reduction_clause
+from weft.codegen.lanes import TYPES as LANE_TYPES
+from weft.codegen.lanes import Lanes
+from weft.codegen.lanes import emit as emit_lanes
 from weft.ir.nodes import Loc, Var
 from weft.ir.primitive import Primitive
 from weft.ir.sizes import Shape, dim
@@ -21,6 +24,7 @@ class Statements(Expressions):
         self.lines: list[str] = []
         self.depth = 1
         self.chunk: str | None = None  # inside a parallel body: how it leaves on a failure
+        self.lanes: Lanes | None = None  # inside a block of lanes: what varies between them
         self._line: tuple[str, int] | None = None
 
     def put(self, text: str) -> None:
@@ -158,6 +162,10 @@ class Statements(Expressions):
 
     def counted(self, s: L.Loop, lo: str, hi: str) -> None:
         """The loop itself, between two bounds."""
+        lanes = Lanes(s) if s.parallel else None
+        if lanes is not None and lanes.fits():
+            emit_lanes(self, lanes, lo, hi)
+            return
         self.names.enter()
         v = self.var(s.var)
         if s.vector:
@@ -338,6 +346,26 @@ class Statements(Expressions):
             self.put("} else {")
             self.body(s.orelse)
         self.put("}")
+
+    def expr(self, e: L.Expr) -> Text:
+        """An expression; in a block of lanes, conditions are masks and lanes' elements are loaded together."""
+        if self.lanes is None or not self.lanes.varies(e):
+            return super().expr(e)
+        match e:
+            case L.Load():
+                return f"load_lanes<{LANE_TYPES[e.dtype]}>({self.pointer(e.place)})", PRIMARY
+            case L.Index() if any(v is self.lanes.loop.var for v, _ in e.size.terms):  # type: ignore[union-attr]
+                v = self.lanes.loop.var
+                rest = e.size - dict(e.size.terms)[v] * dim(v)  # type: ignore[union-attr,operator]
+                scale = dict(e.size.terms)[v]  # type: ignore[union-attr]
+                text = f"lanes_from({self.var(v)})" + (f" * {scale}" if scale != 1 else "")
+                return (f"{text} + {self.paren(self.size(rest), SUM)}" if rest != 0 else text), SUM
+            case L.Ref() if e.var is self.lanes.loop.var:
+                return f"lanes_from({self.var(e.var)})", PRIMARY
+        text, level = super().expr(e)
+        if e.dtype.kind == "b" and isinstance(e, L.Apply | L.Builtin):
+            return f"(i64x)({text.removeprefix('(bool)')})", PRIMARY
+        return text, level
 
     # -- memory ----------------------------------------------------------------------------------------------------
 

@@ -252,6 +252,7 @@ def lower_if(lw: Lowering, s: If) -> None:
             continue
         old = _inherited(lw, s, k, list(targets.values()))
         if old is not None:
+            lw.before_write(old)
             targets[k] = old
             inherited.add(k)
         else:

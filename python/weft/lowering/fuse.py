@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 RECOMPUTE = 8  # additions that may be repeated per element before a value gets memory
 UNKNOWN = 8  # how often a value is assumed to be repeated along an axis it does not have
 
+REDUCTIONS = ("reduce", "arg")
+
 PlaceOf = Callable[[Any, Idx], Place]
 
 
@@ -116,6 +118,13 @@ def loop_vars(n: int) -> list[Var]:
     return [Var(scalar(i64), "ijklmn"[k] if k < 6 else f"i{k}") for k in range(n)]
 
 
+class _Fixed:
+    """Stands in for a planner where only the buffer of a place is asked for."""
+
+    def index_of(self, value: Value, index: Idx, wrap: Size | None) -> Size:
+        return 0
+
+
 class Planner:
     """Finds the tasks behind some roots and orders them into nests."""
 
@@ -137,18 +146,21 @@ class Planner:
         own: list[tuple[Task, Value]] = []
         for r in self.roots:
             value = self.lw.resolved(r.value)
-            task = self._node_task(value, r) if isinstance(value, Node) and value.rule in ("reduce", "arg") else None
-            if task is None:
+            if isinstance(value, Node) and self._reduces_into(value, r):
+                task = self._node_task(value, r)
+            else:
                 task = Task(value, loop_vars(len(r.shape)), list(r.shape), root=r)
-            task.root = r
             self.tasks.append(task)
             own.append((task, value))
             # what another root computes into fresh memory is read from there
-            if isinstance(value, Node) and r.combine is None and value not in self.task_of:
-                if same_shape(value.shape, r.shape):
+            if isinstance(value, Node) and r.combine is None and not r.scattered and value not in self.task_of:
+                if same_shape(value.shape, r.shape) and (value.rule not in REDUCTIONS or task.reduced):
                     self.task_of[value] = task
         for task, value in own:
-            self._inside(task, value)
+            if isinstance(value, Node) and value.rule in REDUCTIONS and not task.reduced:
+                self._visit(task, value, tuple([dim(v) for v in task.loops]))
+            else:
+                self._inside(task, value)
         while self._heap:
             _, _, node = heapq.heappop(self._heap)
             self._decide(node)
@@ -158,8 +170,17 @@ class Planner:
 
     # -- tasks -----------------------------------------------------------------------------------------------------
 
+    def _reduces_into(self, node: Node, r: Root) -> bool:
+        """Whether a reduction may accumulate where its root wants it: nobody else is read or written there."""
+        if node.rule not in REDUCTIONS or r.combine is not None or r.scattered:
+            return False
+        if r.place is None:
+            return True
+        target = r.place(_Fixed(), tuple([dim(v) for v in loop_vars(len(r.shape))])).buffer
+        return target not in self.lw.reads(node)
+
     def _node_task(self, node: Node, root: Root | None = None) -> Task:
-        if node.rule in ("reduce", "arg"):
+        if node.rule in REDUCTIONS:
             shape = shape_of(node.args[0])
             return Task(node, loop_vars(len(shape)), list(shape), frozenset(node.axes), root)
         return Task(node, loop_vars(len(node.shape)), list(node.shape), root=root)
@@ -217,7 +238,7 @@ class Planner:
 
     def _decide(self, node: Node) -> None:
         contexts = self._contexts[node]
-        must = node.rule in ("reduce", "arg")
+        must = node.rule in REDUCTIONS
         keep = not must and bool(node.shape) and self._cost(node) >= RECOMPUTE and self.lw.needed_later(node)
         if must or keep or self._repeats(node, contexts) > RECOMPUTE:
             task = self._node_task(node)
@@ -239,7 +260,7 @@ class Planner:
             known = node.cost
             for a in node.args:
                 a = self.lw.resolved(a)
-                if isinstance(a, Node) and a.rule not in ("reduce", "arg") and a not in self.task_of:
+                if isinstance(a, Node) and a.rule not in REDUCTIONS and a not in self.task_of:
                     known += self._cost(a)
             self._costs[node] = known
         return known

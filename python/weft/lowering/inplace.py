@@ -243,9 +243,8 @@ def settle(lw: Lowering, results: list[Value], targets: list[L.Buffer], shapes: 
             sources.add(b)
         else:
             copies.append(k)
-    _copies(lw, copies, results, targets, shapes, {s for _, s in moves})
-    if moves:
-        _repoint(lw, moves)
+    now = _repoint(lw, moves)
+    _copies(lw, copies, [now.get(r.buffer, r.buffer) for r in results if isinstance(r, Stored)], targets, shapes)
 
 
 def _movable(lw: Lowering, b: L.Buffer, target: L.Buffer, targets: list[L.Buffer]) -> bool:
@@ -260,30 +259,24 @@ def _movable(lw: Lowering, b: L.Buffer, target: L.Buffer, targets: list[L.Buffer
 
 
 def _copies(
-    lw: Lowering,
-    copies: list[int],
-    results: list[Value],
-    targets: list[L.Buffer],
-    shapes: list[Shape],
-    busy: set[L.Buffer],
+    lw: Lowering, copies: list[int], sources: list[L.Buffer], targets: list[L.Buffer], shapes: list[Shape]
 ) -> None:
+    """Copy into the targets numbered ``copies``, all at once."""
     written = {targets[k] for k in copies}
     held: dict[int, L.Buffer] = {}
-    for k in copies:  # a source that another copy overwrites, or a target that is still to be moved, waits
-        r = results[k]
-        assert isinstance(r, Stored)
-        if (r.buffer in written or targets[k] in busy) and len(copies) + len(busy) > 1:
-            new = lw.new_buffer(r.buffer.dtype, shapes[k], r.buffer.name)
-            copy(lw, new, r.buffer, shapes[k])
-            held[k] = new
     for k in copies:
-        r = results[k]
-        assert isinstance(r, Stored)
-        copy(lw, targets[k], held.get(k, r.buffer), shapes[k])
+        if sources[k] in written:
+            held[k] = lw.new_buffer(sources[k].dtype, shapes[k], sources[k].name)
+            copy(lw, held[k], sources[k], shapes[k])
+    for k in copies:
+        copy(lw, targets[k], held.get(k, sources[k]), shapes[k])
 
 
-def _repoint(lw: Lowering, moves: list[tuple[L.Buffer, L.Buffer]]) -> None:
-    """Exchange pointers; what a target pointed to is left to the memory that moved in."""
+def _repoint(lw: Lowering, moves: list[tuple[L.Buffer, L.Buffer]]) -> dict[L.Buffer, L.Buffer]:
+    """Exchange pointers; what a target pointed to is left to the memory that moved in. Returns under which name the
+    memory of each is found afterwards."""
+    if not moves:
+        return {}
     gets = dict(moves)
     moved = set(gets.values())
     pairs = list(moves)
@@ -298,6 +291,7 @@ def _repoint(lw: Lowering, moves: list[tuple[L.Buffer, L.Buffer]]) -> None:
     for x, y in pairs:
         x.moves = y.moves = True
     lw.emit(L.Repoint(pairs))
+    return {y: x for x, y in pairs}
 
 
 def write_row(lw: Lowering, value: Value, b: L.Buffer, shape: Shape, lead: Idx, loc: Any = None) -> None:

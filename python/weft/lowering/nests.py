@@ -8,7 +8,7 @@ from weft.ir.nodes import Var, lit
 from weft.ir.primitive import Primitive, Reduce
 from weft.ir.sizes import Shape, Size, dim, size_vars
 from weft.ir.types import bool_, i64, scalar
-from weft.lowering.fuse import LoopNode, Planner, Root, Task, flat_size, loop_vars
+from weft.lowering.fuse import REDUCTIONS, LoopNode, Planner, Root, Task, flat_size, loop_vars
 from weft.lowering.loops import (
     Apply,
     Assign,
@@ -169,6 +169,7 @@ class _Emitter:
         if not t.in_memory:
             acc = t.scalar or Var(scalar(node.dtype), node.var.name or "s")
             self.acc[t] = acc
+            self.level_of[acc] = len(self.lists) - 2
             self.lists[-1].append(Let(acc, first, mutable=True))
             return
         # partial results in memory: the kept loops inside the first reduced one are run once to set them
@@ -192,6 +193,7 @@ class _Emitter:
         best, where = Var(scalar(source), "best"), t.scalar or Var(scalar(node.dtype), node.var.name or "at")
         self.acc[t] = where
         self.best[t] = best
+        self.level_of[where] = len(self.lists) - 2
         self.lists[-1].append(Let(where, Const(lit(0, node.dtype).value, node.dtype), mutable=True))
         self.lists[-1].append(Let(best, Const(lit(0, source).value, source), mutable=True))
 
@@ -217,8 +219,10 @@ class _Emitter:
         self.current = t
         whole = tuple([dim(v) for v in t.loops])
         value = self.lw.resolved(t.value) if not isinstance(t.value, Node) else t.value
-        if isinstance(value, Node):
+        if isinstance(value, Node) and (t.reduced or value.rule not in REDUCTIONS):
             own = self._inside(value, whole)
+        elif isinstance(value, Node):
+            own = self.pull(value, whole)
         else:
             own = self.pull(value, whole if isinstance(value, Stored) else ())
         if not t.reduced:
