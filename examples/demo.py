@@ -28,7 +28,7 @@ import weft
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "build" / "demo"
-EPOCHS, BATCH, RATE = 80, 64, 0.1
+EPOCHS, BATCH, RATE = 120, 64, 0.1
 WANTED = 0.97
 console = Console(highlight=False)
 
@@ -161,13 +161,14 @@ def mistakes_part():
     """Two programs that are wrong, and what weft says to them."""
     console.print("\n[bold]Mistakes[/]: a variable that may not exist, a flight that never ends")
     wrong = (
-        (weft.StagingError, weft.jit(projectile.apex), (30.0, 0.7)),
-        (ValueError, weft.jit(weft.grad(projectile.landing)), (30.0, -0.05, 1.5)),
+        (weft.StagingError, "'top'", weft.jit(projectile.apex), (30.0, 0.7)),
+        (ValueError, "still flying", weft.jit(weft.grad(projectile.landing)), (30.0, -0.05, 1.5)),
     )
-    for kind, function, args in wrong:
+    for kind, reason, function, args in wrong:
         try:
             function(*args)
         except kind as error:
+            assert reason in str(error), error
             console.print(f"[red]{kind.__name__}[/]: {escape(str(error))}", soft_wrap=True)
         else:
             raise SystemExit(f"{function} raised no {kind.__name__}")
