@@ -81,7 +81,7 @@ def seconds(function, *args, repeats=200):
 
 def shown(t):
     """A time in a unit that fits."""
-    return f"{t * 1e3:.3g} ms" if t >= 1e-3 else f"{t * 1e6:.3g} µs"
+    return f"{t:.2f} s" if t >= 1.0 else f"{t * 1e3:.3g} ms" if t >= 1e-3 else f"{t * 1e6:.3g} µs"
 
 
 def first_calls():
