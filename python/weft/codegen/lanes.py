@@ -144,6 +144,8 @@ class Lanes:
             return False  # a C++ bool does not go with a mask
         if op in ("/", "%") and dtypes[0] == i64:
             return False
+        if text == "(f64)\x010\x02" and dtypes[0] == i64:
+            return True
         if op or re.fullmatch(r"\(?[-!~]?\x010\x02\)?|\(\x010\x02 [&|^] \x011\x02\)", text):
             return True
         m = re.match(r"(\w+)\(", text)

@@ -362,6 +362,8 @@ class Statements(Expressions):
                 return (f"{text} + {self.paren(self.size(rest), SUM)}" if rest != 0 else text), SUM
             case L.Ref() if e.var is self.lanes.loop.var:
                 return f"lanes_from({self.var(e.var)})", PRIMARY
+            case L.Apply(args=[a]) if a.dtype.kind == "i" and e.dtype.kind == "f":
+                return f"__builtin_convertvector({self.text(a)}, f64x)", PRIMARY
         text, level = super().expr(e)
         if e.dtype.kind == "b" and isinstance(e, L.Apply | L.Builtin):
             return f"(i64x)({text.removeprefix('(bool)')})", PRIMARY

@@ -223,6 +223,7 @@ class Expressions:
         if s.prim.python is None:
             raise NotImplementedError(f"{s.prim.name} has no Python text")
         attrs = {k: self.static(v) for k, v in s.attrs.items()}
+        attrs["types"] = [a.type for a in s.args]  # dot's text depends on ranks
         if s.prim is REGISTRY["broadcast"] and not s.args[0].type.shape:
             return self.filled(s.args[0], s.outs[0].type)
         if s.prim is REGISTRY["index"]:

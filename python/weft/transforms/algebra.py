@@ -227,6 +227,27 @@ def _broadcast(s: Rewriter, op: Op) -> Atom | None:
     return None
 
 
+@_rule("dot")
+def _dot(s: Rewriter, op: Op) -> Atom | None:
+    """A transposed operand is read as it lies, when its free axes keep their order."""
+    for k in (0, 1):
+        d = s.definition(op.args[k])
+        if d is None or d.prim is not REGISTRY["transpose"]:
+            continue
+        perm = d.attrs["perm"]
+        taken = (*op.attrs["batch"][k], *op.attrs["contract"][k])
+        free = [perm[i] for i in range(len(perm)) if i not in taken]
+        if free != sorted(free):
+            continue
+        attrs = {
+            name: tuple([tuple([perm[i] for i in axes]) if j == k else axes for j, axes in enumerate(pair)])
+            for name, pair in op.attrs.items()
+        }
+        args = [d.args[0] if j == k else a for j, a in enumerate(op.args)]
+        return s.make(op.prim, *args, **attrs)
+    return None
+
+
 # -- indexing --------------------------------------------------------------------------------------------------------
 
 
