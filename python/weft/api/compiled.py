@@ -224,4 +224,10 @@ def source_of(t: Transformed) -> str:
         p for p in inspect.signature(fun).parameters.values()
         if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]  # fmt: skip
-    return to_python(stage_only(t, (1.0,) * len(needed), {}).function)
+    try:
+        return to_python(stage_only(t, (1.0,) * len(needed), {}).function)
+    except Exception as e:
+        raise ValueError(
+            f"the source of {name_of(t)!r} depends on the types of its arguments, and it does not fit Python floats: call"
+            " it first, or look at .inspect(*arguments).python"
+        ) from e

@@ -122,6 +122,8 @@ def call(
         if is_known(fn) and not any(map(contains_staged, (*args, *kwargs.values()))):
             return native(fn, args, kwargs)
         return handler(*args, **kwargs)
+    if isinstance(fn, types.FunctionType) and fn.__module__ in _NATIVE:
+        return native(fn, args, kwargs)
     if isinstance(fn, types.FunctionType) and not is_library(fn):
         return call_python(fn, args, kwargs)
     if is_library(fn):
@@ -152,7 +154,20 @@ _NATIVE = frozenset({"collections", "typing", "enum", "abc", "dataclasses"})
 
 
 def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Python itself, on static arguments."""
+    """Python itself, on static arguments.
+
+    Raises
+    ------
+    StagingError
+        What it answers changes from call to call, and staging would keep the first answer.
+    """
+    if is_impure(fn):
+        name = getattr(fn, "__name__", repr(fn))
+        raise StagingError(
+            f"the call of '{name}' is not compiled: what it gives differs from call to call",
+            remedy="call it outside the compiled function and pass the value in",
+            loc=current().loc,
+        )
     try:
         value = fn(*args, **kwargs)
     except TypeError as e:
@@ -160,6 +175,19 @@ def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if isinstance(value, np.ndarray):
         return lift(value)
     return _state().own(value) if isinstance(value, list | dict | set) else value
+
+
+_IMPURE = ("time", "random", "numpy.random", "datetime", "secrets", "uuid", "os", "posix", "_random", "io", "_io")
+
+
+def is_impure(fn: Any) -> bool:
+    """Whether a function's answer depends on more than its arguments: clocks, random numbers, files, input."""
+    if fn in (input, open):
+        return True
+    owner = getattr(fn, "__self__", None)
+    named = [getattr(fn, "__module__", None), getattr(owner, "__name__", None) if isinstance(owner, type) else None]
+    named.append(owner.__name__ if isinstance(owner, types.ModuleType) else type(owner).__module__)
+    return any(m is not None and any(m == n or m.startswith(n + ".") for n in _IMPURE) for m in named)
 
 
 def contains_staged(x: Any) -> bool:

@@ -34,6 +34,13 @@ class Source:
         return (self.kind, self.holder, self.key)
 
     @property
+    def label(self) -> str:
+        """What programs call the value."""
+        if isinstance(self.key, str):
+            return self.key
+        return str(self.path[-1][1]) if self.path else "captured"
+
+    @property
     def ident(self) -> tuple[Any, ...]:
         """Equal for the same place."""
         return (self.kind, id(self.holder), self.key)
@@ -80,7 +87,7 @@ class Captures:
             if isinstance(value, int) and not -(2**63) <= value < 2**63:
                 raise StagingError(f"the captured integer {value} does not fit 64 bits")
             self.hidden.append((source, value))
-            out = self.bring(value)
+            out = self.bring(value, source.label)
         else:
             self.statics.append((source, value))
             self.note(value, source.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -124,13 +125,13 @@ class Staging(State):
         self.staged.append(staged)
         return staged
 
-    def _bring(self, value: Any) -> Any:
+    def _bring(self, value: Any, name: str) -> Any:
         """Captured data as hidden parameters."""
         from weft.runtime import flatten_value
 
         signature = flatten_value(value)
         shift = len(self.staged)
-        staged = [self.leaf(x, shift, "captured") for x in signature.leaves]
+        staged = [self.leaf(x, shift, name) for x in signature.leaves]
         for v in staged:
             if v.cell is not None:
                 v.cell.readonly = "a write to a captured array, which the function did not receive as an argument"
@@ -182,12 +183,16 @@ def build(tree: tuple[Any, ...], staged: Sequence[Any]) -> Any:
 @contextmanager
 def active(state: Staging) -> Iterator[None]:
     """Make ``state`` the staging under way."""
+    # a staged call is some twenty of Python's own; the depth of the user's recursion is limited in `calls.run`
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 20_000))
     values.capture_array.append(lambda x: state.captures.read(Source("value", x, None, None), x))
     try:
         with state, equalities(state.resolve):
             yield
     finally:
         values.capture_array.pop()
+        sys.setrecursionlimit(limit)
 
 
 def stage(target: Callable[..., Any], signature: Signature, name: str = "main") -> Program:

@@ -107,7 +107,9 @@ def _mul(s: Rewriter, op: Op) -> Atom | None:
     if x.type.dtype.kind not in "iuf":
         return None
     for a, b in ((x, y), (y, x)):
-        if _is(b, 1) and _fits(a, op):
+        d = s.definition(b)
+        ones = d is not None and d.prim is REGISTRY["broadcast"] and _is(d.args[0], 1)
+        if (_is(b, 1) or ones) and _fits(a, op):
             return a
         if _is(b, 0) and is_integer(b.type.dtype):
             return s.zeros(op.outs[0].type)

@@ -10,6 +10,7 @@ from weft.ir.nodes import Function
 from weft.ir.printer import to_text
 from weft.ir.verify import verify
 from weft.transforms.inline import inline_calls
+from weft.transforms.schedule import schedule
 from weft.transforms.simplify import simplify
 
 
@@ -25,6 +26,7 @@ class Pass:
 PIPELINE = (
     Pass("inline", "Replace calls by the bodies of the functions called.", inline_calls),
     Pass("simplify", "Fold, share and hoist; drop what is dead; settle index checks.", simplify),
+    Pass("schedule", "Gather what is added at several offsets; clear arrays late.", schedule),
 )
 
 

@@ -237,10 +237,17 @@ class Rewriter:
             return s
         spec, shape = s.attrs["spec"], s.args[0].type.shape
         operands = s.args[len(s.args) - len(spec) :]
+        wraps = False
         for e, o, n in zip(spec, operands, shape, strict=True):
-            if not isinstance(e, Span) and not self.ranges.within(o, n):
-                return s
-        return Op(s.prim, s.args, {**s.attrs, "mode": "fast"}, s.outs, s.loc)
+            if isinstance(e, Span) or self.ranges.within(o, n):
+                continue
+            if isinstance(o, Lit) and o.value < 0 and self.ranges.nonnegative(n + int(o.value)):
+                wraps = True  # counted from the end, and always there
+                continue
+            return s
+        if wraps and mode == "wrap":
+            return s
+        return Op(s.prim, s.args, {**s.attrs, "mode": "wrap" if wraps else "fast"}, s.outs, s.loc)
 
     def _folded(self, s: Op) -> Atom | None:
         (o,) = s.outs
