@@ -228,6 +228,8 @@ def weighted(fn: Callable[..., Any]) -> Callable[..., Any]:
             return out, n
         if isinstance(x, dict):
             return total(list(x.values()), i)
+        if dataclasses.is_dataclass(x):
+            return total([getattr(x, f.name) for f in dataclasses.fields(x)], i)
         if isinstance(x, float | np.floating):
             return x * np.cos(float(i)), i + 1
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":

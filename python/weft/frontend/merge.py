@@ -13,7 +13,7 @@ from weft.frontend import expressions
 from weft.frontend.assign import name_value
 from weft.frontend.canonical import PREFIX
 from weft.frontend.frame import UNDEFINED, Frame, Maybe, State, Undefined, VarLoc, numbers
-from weft.frontend.identity import Merged, settle
+from weft.frontend.identity import Merged, ids, settle
 from weft.frontend.trees import (
     Leaf,
     Mismatch,
@@ -231,8 +231,7 @@ def merge(p: Atom, a: Side, b: Side, mark: int, node: Any, frame: Frame, s: Stat
             s.touch(loc)
             loc.set(a.raw[loc])
             continue
-        x = a.contents.get(loc) or snapshot(loc, loc.get(), s)
-        y = b.contents.get(loc) or snapshot(loc, loc.get(), s)
+        x, y = end_of(a, loc, s), end_of(b, loc, s)
         if isinstance(loc, Cell) and x.atoms[0] == y.atoms[0]:
             s.touch(loc)
             loc.atom = x.atoms[0]
@@ -257,6 +256,33 @@ def merge(p: Atom, a: Side, b: Side, mark: int, node: Any, frame: Frame, s: Stat
             raise expressions.error(f"{loc.label} is changed so that the two paths do not meet: {why}", node, frame)
         loc.set(Undefined(why) if why else UNDEFINED)
     return Return(result) if isinstance(a.result, Return) or isinstance(b.result, Return) else result
+
+
+def end_of(side: Side, loc: Location, s: State) -> Content:
+    """What a location holds at the end of a branch, which may have changed an array that it names."""
+    found = side.contents.get(loc)
+    if found is not None:
+        return found
+    if isinstance(loc, Cell):
+        return snapshot(loc, loc.get(), s)
+    leaves: list[Any] = []
+    raw = loc.get()
+    if not isinstance(raw, Maybe | Undefined):
+        flatten(raw, s, leaves)
+    if not any(c in side.raw for v in leaves for c in ids(v)):
+        return snapshot(loc, raw, s)
+    return inside(side, lambda: snapshot(loc, raw, s), s)
+
+
+def inside(side: Side, read: Callable[[], Content], s: State) -> Content:
+    """Read something at the end of a branch: in its block, with what it changed in place meanwhile."""
+    with s.builder.resume(side.block), s.tracking() as t:
+        for loc, raw in side.raw.items():
+            s.touch(loc)
+            loc.set(raw)
+        content = read()
+    t.undo()
+    return content
 
 
 def _why_missing(x: Undefined | None, y: Undefined | None) -> str:
@@ -302,17 +328,14 @@ def _merge_results(a: Side, b: Side, node: Any, frame: Frame, s: State) -> tuple
     contents = []
     for side in (a, b):
         value = side.result.value if isinstance(side.result, Return) else side.result
-        # leaves are read inside their own block; what the block changed must be in place meanwhile
-        with s.builder.resume(side.block), s.tracking() as t:
-            for loc, raw in side.raw.items():
-                s.touch(loc)
-                loc.set(raw)
-            contents.append(snapshot(VarLoc(frame, PREFIX + "result"), value, s))
-        t.undo()
+        loc = VarLoc(frame, PREFIX + "result")
+        contents.append(inside(side, lambda loc=loc, value=value: snapshot(loc, value, s), s))  # type: ignore[misc]
     x, y = contents
     for c in contents:
-        if c.missing:
+        if c.missing and c.missing.why:
             raise expressions.error(c.missing.why, node, frame)
+    if x.missing or y.missing:  # the value of a return that is not reached
+        return (y if x.missing else x).tree, x, y
     try:
         return join(x.tree, y.tree, s), x, y
     except Mismatch as e:

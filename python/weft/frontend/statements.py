@@ -16,7 +16,7 @@ from weft.frontend import calls, expressions
 from weft.frontend.assign import assign, assign_name, home, set_item, static_items
 from weft.frontend.canonical import PREFIX
 from weft.frontend.expressions import at, error, evaluate, state
-from weft.frontend.frame import UNDEFINED, Frame, StagedFunction, VarLoc
+from weft.frontend.frame import UNDEFINED, Frame, StagedFunction, Undefined, VarLoc
 from weft.frontend.loops import ConditionChanges, StructureChanges, staged_for, staged_while
 from weft.frontend.merge import RAISED, Return, branch, choose, truth
 from weft.frontend.patterns import match_pattern
@@ -115,6 +115,10 @@ def _augassign(node: Any, frame: Frame) -> Signal:
 
 
 def _return(node: Any, frame: Frame) -> Signal:
+    if isinstance(node.value, gast.Name) and node.value.id.startswith(PREFIX):
+        value = frame.locals.get(node.value.id, UNDEFINED)
+        if isinstance(value, Undefined) and not value.why:
+            return Return(UNDEFINED)  # after a loop that never returns: this path is not taken
     return Return(evaluate(node.value, frame) if node.value is not None else None)
 
 
@@ -137,6 +141,7 @@ class _Learnt:
     def __init__(self) -> None:
         self.unroll = False
         self.rotate = False
+        self.reason: StagingError | None = None
 
 
 def _learnt(node: Any, frame: Frame) -> _Learnt:
@@ -159,7 +164,6 @@ def _stores(name: str) -> Any:
 def _while(node: Any, frame: Frame) -> Signal:
     s = state()
     learnt = _learnt(node, frame)
-    reason: StagingError | None = None
     while not learnt.unroll:
         with s.tracking() as t:
             try:
@@ -169,12 +173,11 @@ def _while(node: Any, frame: Frame) -> Signal:
                 learnt.rotate = True
             except (NeedsStatic, StructureChanges) as e:
                 t.undo()
-                reason = e
-                learnt.unroll = True
+                learnt.unroll, learnt.reason = True, e
     for _ in range(MAX_UNROLL):
         test = truth(evaluate(node.test, frame))
         if isinstance(test, Staged):
-            raise reason or error(
+            raise learnt.reason or error(
                 "the loop changes the structure of its variables, and its condition is only known at run time", node,
                 frame, "keep what the loop carries at one structure and one set of sizes",
             )  # fmt: skip

@@ -350,6 +350,12 @@ def _bound_down(b: Any, n: Size, default: Size) -> Size:
     if b is None:
         return default
     k = size_of(b, "a slice bound")
+    if ctx.about_shapes(k) and ctx.about_shapes(n):
+        if (not isinstance(k, int) or k < 0) and not _holds(k):
+            k = k + n
+            if not _holds(k):
+                return -1
+        return k if _holds(n - 1 - k) else n - 1
     v, m = ctx.builder.size_value(k), ctx.builder.size_value(n)
     if not (isinstance(k, int) and k >= 0):
         v = prim("select")(prim("lt")(v, lit(0)), prim("add")(v, m), v)

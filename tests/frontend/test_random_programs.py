@@ -1,0 +1,109 @@
+"""Random programs mean what Python means, or are refused; never anything else.
+
+``WEFT_RANDOM_PROGRAMS=500:2000`` tries these seeds instead of the usual ones, ``WEFT_RANDOM_COMPILED=1`` compiles all.
+"""
+
+import ast
+import importlib.util
+import os
+import re
+import sys
+import tempfile
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+import weft
+from tests.frontend.random_programs import program, shrunk
+from tests.programs.harness import Program, agree, interpreted, outcome
+
+FIRST, _, LAST = os.environ.get("WEFT_RANDOM_PROGRAMS", "0:60").partition(":")
+COMPILED = os.environ.get("WEFT_RANDOM_COMPILED", "") == "1"
+FOLDER = Path(tempfile.mkdtemp(prefix="weft-random-"))
+NUMBERS = count()
+
+#: What may be refused: writes where it is not certain which array is written, and variables bound on some paths only.
+REFUSED = re.compile(
+    r"may be one of several|which the loop binds to other arrays|assigned on one path only|used before it is assigned"
+    r"|a loop that may not run|may not have a value yet|overlaps|on the two paths|types that do not join of a condition"
+)
+
+
+def load(text: str):
+    """The function of a program, from a file of its own (weft reads source)."""
+    name = f"weft_random_{next(NUMBERS)}"
+    path = FOLDER / f"{name}.py"
+    path.write_text(text)
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module.program
+
+
+def samples():
+    rng = np.random.default_rng(3)
+    for x, y, n, k in ((0.7, -0.3, 3, 1), (-0.4, 0.9, 0, 2), (0.2, 0.1, 5, 4), (1.5, 1.0, 1, 0)):
+        yield (x, y, n, k, rng.uniform(-1, 1, 5), rng.uniform(-1, 1, 5), rng.uniform(-1, 1, (3, 5)))
+
+
+def trial(text: str, compiled: bool = COMPILED) -> str:
+    """Compare a program with Python on all samples."""
+    fn = load(text)
+    p = Program(fn, list, rtol=1e-10)
+    ways = {"interpreted": interpreted(fn)} | ({"compiled": weft.jit(fn)} if compiled else {})
+    for args in samples():
+        want = outcome(fn, args)
+        for how, run in ways.items():
+            try:
+                got = outcome(run, args)
+            except weft.StagingError as e:
+                if REFUSED.search(str(e)):
+                    return f"refused: {e.reason}"
+                raise
+            if got.error and REFUSED.search(got.error[1]):
+                return f"refused: {got.error[1]}"
+            agree(got, want, p, how)
+    return "same"
+
+
+def failure(text: str, compiled: bool = COMPILED) -> str:
+    """What goes wrong with a program, in a word; empty if nothing does, or if Python itself refuses it."""
+    try:
+        ast.parse(text)
+        fn = load(text)
+        for args in samples():
+            if outcome(fn, args).error and "large" not in str(outcome(fn, args).error):
+                return ""
+    except Exception:
+        return ""
+    try:
+        trial(text, compiled)
+    except AssertionError as e:
+        return "differs: " + str(e).strip().split(":")[0]
+    except Exception as e:
+        return type(e).__name__
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def checked(monkeypatch):
+    monkeypatch.setenv("WEFT_VERIFY", "1")
+    monkeypatch.setattr("weft.api.warm.load", lambda t, signature: None)
+
+
+@pytest.mark.parametrize("start", range(int(FIRST), int(LAST), 10))
+def test_random_programs(start):
+    outcomes = []
+    for seed in range(start, start + 10):
+        text = program(seed)
+        try:
+            outcomes.append(trial(text, COMPILED or seed % 10 == 0))
+        except Exception:
+            kind = failure(text)
+            small = shrunk(text, lambda t, kind=kind: failure(t) == kind) if kind else text
+            print(f"seed {seed}\n{small}")
+            trial(small)
+            raise
+    assert outcomes.count("same") >= 3, outcomes
