@@ -14,15 +14,17 @@ import numpy as np
 
 from weft.codegen import cpp
 from weft.ir.nodes import Function
+from weft.ir.types import SHORT
 from weft.lowering import lower
 from weft.lowering.loops import Program
-from weft.errors import exception_class, shown
+from weft.runtime import hostcalls
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
     "-std=gnu++17 -O2 -ftree-vectorize -march=native -fPIC -fvisibility=hidden -fwrapv -fno-math-errno "
     "-fno-trapping-math -ffp-contract=off -fno-exceptions -fno-rtti -fopenmp-simd -w"
 ).split()
+NUMBERS = {d.num: d for d in SHORT}
 STUB = '\nextern "C" void* weft_bind_module(const WeftArtifact* a) { return (void*)a; }\n'
 
 
@@ -122,8 +124,7 @@ class Run:
         for k in range(count):
             v = views[k]
             shape = tuple(v.dims[d] for d in range(v.rank))
-            dtype = np.dtype(np.ctypeslib.np.sctypeDict[v.dtype]) if v.dtype in np.ctypeslib.np.sctypeDict else None
-            assert dtype is not None
+            dtype = NUMBERS[v.dtype]
             size = int(np.prod(shape)) * dtype.itemsize
             raw = (C.c_char * max(size, 1)).from_address(v.data) if v.data else b"\0" * 16
             arrays.append(np.ndarray(shape, dtype, buffer=raw))
@@ -143,7 +144,7 @@ class Run:
 
     def gemm(self, ctx: int, dtype: int, ta: int, tb: int, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int,
              c: int, ldc: int, acc: int) -> None:  # fmt: skip
-        t = np.dtype(np.ctypeslib.np.sctypeDict[dtype])
+        t = NUMBERS[dtype]
 
         def matrix(p: int, rows: int, cols: int, ld: int) -> np.ndarray:
             if not rows or not cols:

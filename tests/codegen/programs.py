@@ -64,7 +64,9 @@ class Generator:
             self.statement(env, depth)
 
     def statement(self, env: list[Atom], depth: int) -> None:
-        kinds = ["map1"] * 3 + ["store"] * 5 + ["element", "set", "reduce", "matrix", "row", "scalar", "gather", "matstore"]
+        kinds = (
+            ["map1"] * 3 + ["store"] * 5 + ["element", "set", "reduce", "matrix", "row", "scalar", "gather", "matstore"]
+        )
         if depth < 2:
             kinds += ["for"] * 2 + ["if"] * 2 + ["while", "map", "for"]
         getattr(self, "do_" + self.rng.choice(kinds))(env, depth)
@@ -178,7 +180,9 @@ class Generator:
         a = self.pick(env, self.mat)
         r = rng.randrange(3)
         if r == 0:  # a column from another column
-            v = prim("index")(self.pick([*env, a], self.mat), 0, rng.choice([0, 1]), spec=(Span(dim(self.n)), At()), mode="fast")
+            v = prim("index")(
+                self.pick([*env, a], self.mat), 0, rng.choice([0, 1]), spec=(Span(dim(self.n)), At()), mode="fast"
+            )
             v = self.combine(v, self.pick(env, self.vec))
             out = prim("store")(a, v, 0, rng.choice([0, 1]), spec=(Span(dim(self.n)), At()), mode="fast")
         elif r == 1:  # a row from a row

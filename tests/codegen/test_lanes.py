@@ -124,5 +124,7 @@ def test_gradients_of_lanes() -> None:
 
 def test_the_header_overloads_what_the_generator_calls() -> None:
     text = Path(kernels_dir(), "lanes.h").read_text()
-    named = set(re.findall(r"WEFT_LANES\((\w+)\)", text)) - {"name"} | set(re.findall(r"inline \w+ (abs|select)\(", text))
+    named = set(re.findall(r"WEFT_LANES\((\w+)\)", text)) - {"name"} | set(
+        re.findall(r"inline \w+ (abs|select)\(", text)
+    )
     assert named == set(FUNCTIONS)

@@ -132,16 +132,16 @@ class Expressions:
         """An affine expression."""
         if isinstance(s, int):
             return constant(s, i64)
-        parts: list[str] = []
+        parts: list[tuple[str, str]] = []
         for v, c in s.terms:
             name = self.var(v)
             mag = name if abs(c) == 1 else f"{abs(c)} * {name}"
-            parts.append(("-" if c < 0 else "+", mag))  # type: ignore[arg-type]
+            parts.append(("-" if c < 0 else "+", mag))
         parts.sort(key=lambda p: p[0] == "-")
         if s.const > 0 or (s.const and parts[0][0] == "+"):
-            parts.append(("-" if s.const < 0 else "+", str(abs(s.const))))  # type: ignore[arg-type]
+            parts.append(("-" if s.const < 0 else "+", str(abs(s.const))))
         elif s.const:
-            parts.insert(0, ("-", str(-s.const)))  # type: ignore[arg-type]
+            parts.insert(0, ("-", str(-s.const)))
         parts.sort(key=lambda p: p[0] == "-")
         sign, first = parts[0]
         text = first if sign == "+" else f"-{first}"
@@ -175,8 +175,11 @@ class Expressions:
         known: Size | None = p.index[0]
         text: Text = ("", PRIMARY)
         for i, n in zip(p.index[1:], p.shape[1:], strict=True):
-            if known is not None and (isinstance(known, int) or isinstance(n, int)):
+            if isinstance(n, int) and known is not None:
                 known = known * n + i
+                continue
+            if isinstance(known, int):
+                known = n * known + i
                 continue
             if known is not None:
                 text, known = self.size(known), None

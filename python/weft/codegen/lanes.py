@@ -189,7 +189,11 @@ class _Block:
     def value(self, var: Var, e: L.Expr) -> str:
         """An expression as a vector, for a variable that varies."""
         text = self.p.text(e)
-        return text if self.lanes.varies(e) else f"wide(({'bool' if e.dtype == bool_ else e.dtype.name[0] + '64'}){_paren(text)})"
+        return (
+            text
+            if self.lanes.varies(e)
+            else f"wide(({'bool' if e.dtype == bool_ else e.dtype.name[0] + '64'}){_paren(text)})"
+        )
 
     def stmt(self, s: L.Stmt, mask: str | None) -> None:
         """One statement."""

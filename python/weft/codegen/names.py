@@ -7,11 +7,11 @@ import re
 from typing import Any
 
 _KEYWORDS = """
-alignas alignof and asm auto bool break case catch char class concept const constexpr continue decltype default delete
-do double else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept
-not nullptr operator or private protected public register requires return short signed sizeof static struct switch
-template this throw true try typedef typeid typename union unsigned using virtual void volatile while xor linux unix
-ctx inputs scalars sizes lo hi failure status views main
+alignas alignof and and_eq asm auto bitand bitor bool break case catch char class concept const constexpr continue
+decltype default delete do double else enum explicit export extern false float for friend goto if inline int long
+mutable namespace new noexcept not not_eq nullptr operator or or_eq private protected public register requires return
+short signed sizeof static struct switch template this throw true try typedef typeid typename union unsigned using
+virtual void volatile while xor xor_eq compl linux unix ctx inputs scalars sizes lo hi failure status views main
 """
 
 

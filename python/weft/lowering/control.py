@@ -105,6 +105,7 @@ class Carries:
     def scalars(self, results: tuple[Atom, ...]) -> dict[int, L.Expr]:
         """The scalars' next values; what reads memory is read now."""
         found: dict[int, L.Expr] = {}
+        self.lw.force(*[self.lw.value(r) for r, b in zip(results, self.buffers, strict=True) if b is None])
         for k, (r, b) in enumerate(zip(results, self.buffers, strict=True)):
             if b is None:
                 e = self.lw.scalar(r)
@@ -269,6 +270,7 @@ def lower_if(lw: Lowering, s: If) -> None:
         settle_twice(lw, b.results)
         lw.reuse = outer
         exprs = {}
+        lw.force(*[lw.value(r) for r in b.results if not r.type.shape])
         for k, (o, r) in enumerate(zip(s.outs, b.results, strict=True)):
             if not o.type.shape:
                 e = lw.scalar(r)
@@ -302,7 +304,7 @@ def _protect(lw: Lowering, s: If) -> None:
         if isinstance(value, Node) and ((lw.live_after(v) and _cost(lw, value) > CHEAP) or not value.shape):
             nodes.append(value)
         elif isinstance(value, Stored) and v in free and not lw.live_after(v) and lw.writable(value.buffer):
-            nodes += [x for _, x in lw.pending_readers(value.buffer) if isinstance(x, Node)]
+            lw.before_write(value.buffer)
     lw.force(*nodes)
 
 

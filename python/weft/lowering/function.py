@@ -64,8 +64,8 @@ def _sizes(lw: Lowering, f: Function) -> list[tuple[Var, int]]:
         starts.append(total)
         total += p.type.rank
     found = []
-    for v, p, axis in f.sizes:
-        found.append((v, starts[p] + axis))
+    for v, k, axis in f.sizes:
+        found.append((v, starts[k] + axis))
         lw.env[v] = L.Ref(v)
         lw.bounds[v] = None
         lw.least[v] = 2
@@ -127,6 +127,7 @@ def _finish(lw: Lowering, f: Function, memory: dict[int, L.Buffer]) -> None:
     values: list[Value] = []
     targets: list[L.Buffer] = []
     shapes: list[Shape] = []
+    lw.force(*[lw.value(r) for r in f.results if not r.type.shape])
     for k, r in enumerate(f.results):
         if not r.type.shape:
             e = lw.scalar(r)

@@ -77,6 +77,15 @@ class Task:
         return tuple([dim(v) for k, v in enumerate(self.loops) if k not in self.reduced])
 
     @property
+    def source(self) -> Idx:
+        """The index of what is computed, or reduced. The axis that a position is sought in is the innermost loop."""
+        index = tuple([dim(v) for v in self.loops])
+        if isinstance(self.value, Node) and self.value.rule == "arg" and self.reduced:
+            (axis,) = self.value.axes
+            return (*index[:axis], index[-1], *index[axis:-1])
+        return index
+
+    @property
     def shape(self) -> Shape:
         """The result's shape."""
         return tuple([s for k, s in enumerate(self.sizes) if k not in self.reduced])
@@ -144,6 +153,7 @@ class Planner:
     def plan(self) -> list[LoopNode | Task]:
         """The nests, in order."""
         own: list[tuple[Task, Value]] = []
+        old = set().union(*[self.lw.reads(r.value) for r in self.roots])
         for r in self.roots:
             value = self.lw.resolved(r.value)
             if isinstance(value, Node) and self._reduces_into(value, r):
@@ -152,9 +162,11 @@ class Planner:
                 task = Task(value, loop_vars(len(r.shape)), list(r.shape), root=r)
             self.tasks.append(task)
             own.append((task, value))
-            # what another root computes into fresh memory is read from there
+            # what another root computes into memory that nobody reads yet is read from there
             if isinstance(value, Node) and r.combine is None and not r.scattered and value not in self.task_of:
-                if same_shape(value.shape, r.shape) and (value.rule not in REDUCTIONS or task.reduced):
+                reduces = value.rule in REDUCTIONS and not task.reduced
+                fresh = r.place is None or self._buffer(r) not in old
+                if fresh and not reduces and same_shape(value.shape, r.shape):
                     self.task_of[value] = task
         for task, value in own:
             if isinstance(value, Node) and value.rule in REDUCTIONS and not task.reduced:
@@ -176,18 +188,26 @@ class Planner:
             return False
         if r.place is None:
             return True
-        target = r.place(_Fixed(), tuple([dim(v) for v in loop_vars(len(r.shape))])).buffer
-        return target not in self.lw.reads(node)
+        return self._buffer(r) not in self.lw.reads(node)
+
+    @staticmethod
+    def _buffer(r: Root) -> Buffer:
+        assert r.place is not None
+        return r.place(_Fixed(), tuple([dim(v) for v in loop_vars(len(r.shape))])).buffer
 
     def _node_task(self, node: Node, root: Root | None = None) -> Task:
-        if node.rule in REDUCTIONS:
+        if node.rule == "arg":
+            shape, (axis,) = shape_of(node.args[0]), node.axes
+            sizes = [*shape[:axis], *shape[axis + 1 :], shape[axis]]
+            return Task(node, loop_vars(len(sizes)), sizes, frozenset([len(sizes) - 1]), root)
+        if node.rule == "reduce":
             shape = shape_of(node.args[0])
             return Task(node, loop_vars(len(shape)), list(shape), frozenset(node.axes), root)
         return Task(node, loop_vars(len(node.shape)), list(node.shape), root=root)
 
     def _inside(self, task: Task, value: Value) -> None:
         """Trace what a task reads."""
-        index = tuple([dim(v) for v in task.loops])
+        index = task.source
         if isinstance(value, Node):
             task.cost += value.cost
             for a, i in self._children(task, value, index):

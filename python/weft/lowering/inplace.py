@@ -46,6 +46,13 @@ def store(lw: Lowering, op: Op) -> None:
     out, spec, mode = op.outs[0], op.attrs["spec"], op.attrs["mode"]
     a, v, operands = op.args[0], op.args[1], op.args[2:]
     shape = lw.shape(out.type.shape)
+    if not shape:  # a scalar has one place
+        new = lw.scalar(v)
+        lw.define(
+            out,
+            new if op.prim is not REGISTRY["accum"] else lw.apply(REGISTRY["add"], (lw.scalar(a), new), out.type.dtype),
+        )
+        return
     axes = places(lw, operands, spec, mode, shape, op)
     for x in axes:
         if isinstance(x.array, Node):
@@ -304,7 +311,7 @@ def write_row(lw: Lowering, value: Value, b: L.Buffer, shape: Shape, lead: Idx, 
         row = value.shape
         source = L.Place(value.buffer, (0,) * len(row), row)
         lw.emit(L.Copy(L.Place(b, (*lead, *[0] * len(row)), shape), source, row))
-    elif not value.shape:
+    elif isinstance(value, Node) and not value.shape:
         lw.force(value)
         write_row(lw, value, b, shape, lead, loc)
     else:

@@ -12,8 +12,8 @@ from weft.lowering.fuse import REDUCTIONS, LoopNode, Planner, Root, Task, flat_s
 from weft.lowering.loops import (
     Apply,
     Assign,
-    Buffer,
     Branch,
+    Buffer,
     Builtin,
     Combine,
     Const,
@@ -217,7 +217,7 @@ class _Emitter:
 
     def leaf(self, t: Task) -> None:
         self.current = t
-        whole = tuple([dim(v) for v in t.loops])
+        whole = t.source
         value = self.lw.resolved(t.value) if not isinstance(t.value, Node) else t.value
         if isinstance(value, Node) and (t.reduced or value.rule not in REDUCTIONS):
             own = self._inside(value, whole)
@@ -295,7 +295,7 @@ class _Emitter:
             case "map":
                 args = tuple([self.pull(a, index if self.lw.rank(a) else ()) for a in node.args])
                 assert node.prim is not None
-                return Apply(node.prim, args, node.dtype)
+                return self.lw.apply(node.prim, args, node.dtype)
             case "view":
                 assert node.view is not None
                 value, inner = node.view(self, index)
@@ -317,11 +317,14 @@ class _Emitter:
             e = self.lw.as_i64(self.pull(value, index))
             if wrap is not None:
                 e = Builtin("wrap", (e, Index(wrap)), i64)
-            e = self.finish(e)
+            counts: dict[int, int] = {}
+            self._count(e, counts)
+            e, level, _ = self._shape(e, counts)
             if isinstance(e, Index):
                 return e.size
             v = Var(scalar(i64), "at")
-            self._let(v, e)
+            self.level_of[v] = level
+            self.lists[level + 1].append(Let(v, e))
             known = self.memo[key] = Ref(v)
         assert isinstance(known, Ref)
         return dim(known.var)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from weft.ir.nodes import Call, For, If, Map, Op, Stmt, Var, While
-from weft.ir.primitive import REGISTRY, Elementwise, Host, Library, Loops, Primitive, Reduce, Reindex
-from weft.ir.sizes import Dim, Size, dim
+from weft.ir.primitive import REGISTRY, Elementwise, Host, Library, Loops, Reduce, Reindex
+from weft.ir.sizes import Size, dim
 from weft.ir.types import bool_, i64, scalar
 from weft.lowering import loops as L
 from weft.lowering import views
@@ -66,33 +66,11 @@ def elementwise(lw: Lowering, op: Op) -> None:
     """A value for each element, or a scalar."""
     (out,) = op.outs
     args = tuple([lw.value(a) for a in op.args])
-    if all([is_expr(a) for a in args]):
-        lw.define(out, _scalar(lw, op.prim, args, out))
+    scalars = tuple([a for a in args if is_expr(a)])
+    if len(scalars) == len(args):
+        lw.define(out, lw.apply(op.prim, scalars, out.type.dtype))
         return
     lw.define(out, Node(out, "map", args, lw.shape(out.type.shape), out.type.dtype, op.prim, loc=op.loc))
-
-
-def _scalar(lw: Lowering, prim: Primitive, args: tuple[Any, ...], out: Var) -> L.Expr:
-    e: L.Expr = L.Apply(prim, args, out.type.dtype)
-    if out.type.dtype != i64 or prim.name not in AFFINE:
-        return e
-    sizes = [lw.affine(a) if a.dtype == i64 else None for a in args]
-    if any(s is None for s in sizes):
-        return e
-    s = AFFINE[prim.name](*sizes)
-    return e if s is None else L.Index(s)
-
-
-def _times(a: Size, b: Size) -> Size | None:
-    if isinstance(a, Dim) and isinstance(b, Dim):
-        return None
-    return a * b if isinstance(b, int) else b * a  # type: ignore[operator]
-
-
-# Integer arithmetic that stays affine is kept as an index: it is printed where it is used.
-AFFINE: dict[str, Callable[..., Size | None]] = {
-    "add": lambda a, b: a + b, "sub": lambda a, b: a - b, "neg": lambda a: -a, "mul": _times,
-}  # fmt: skip
 
 
 def reduce(lw: Lowering, op: Op, rule: str) -> None:
@@ -234,16 +212,16 @@ def mask_indices(lw: Lowering, op: Op) -> None:
     lw.env[count] = L.Ref(count)
     lw.bounds[count] = None
 
-    def sweep(then: list[L.Stmt], loops: list[Var], vector: bool) -> None:
+    def sweep(then: list[L.Stmt], loops: list[Var]) -> None:
         load = L.Load(L.Place(mask.buffer, tuple([dim(v) for v in loops]), shape))
         body: list[L.Stmt] = [L.Branch(load, then, [])]
         for v, s in reversed(list(zip(loops, shape, strict=True))):
             body = [L.Loop(v, s, body)]
-        for s in body:
-            lw.emit(s)
+        for x in body:
+            lw.emit(x)
 
     one = L.Index(dim(count) + 1)
-    sweep([L.Assign(count, one)], loop_vars(len(shape)), True)
+    sweep([L.Assign(count, one)], loop_vars(len(shape)))
     at = Var(scalar(i64), "at")
     rows = [lw.new_buffer(i64, (dim(count),), o.name or "where", o) for o in lists]
     lw.emit(L.Let(at, L.Index(0), True))
@@ -251,7 +229,7 @@ def mask_indices(lw: Lowering, op: Op) -> None:
     writes: list[L.Stmt] = [
         L.Write(L.Place(b, (dim(at),), (dim(count),)), L.Index(dim(v))) for b, v in zip(rows, loops, strict=True)
     ]
-    sweep([*writes, L.Assign(at, L.Index(dim(at) + 1))], loops, False)
+    sweep([*writes, L.Assign(at, L.Index(dim(at) + 1))], loops)
     for o, b in zip(lists, rows, strict=True):
         lw.define(o, Stored(b, (dim(count),)))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from weft.ir.nodes import Atom, Block, Function, Lit, Stmt, Var, free_vars
-from weft.ir.primitive import REGISTRY
+from weft.ir.primitive import REGISTRY, Primitive
 from weft.ir.sizes import Dim, Shape, Size, dim, map_size, size_vars
 from weft.ir.types import DType, i64, scalar
 from weft.lowering import loops as L
@@ -49,6 +49,7 @@ class Frame:
     own: set[Var] = field(default_factory=set)
     done: list[Node] = field(default_factory=list)
     pending: list[tuple[Var, Value]] = field(default_factory=list)
+    named: list[tuple[Var, Value]] = field(default_factory=list)  # what was an expression before it got a name here
     release: list[L.Buffer] = field(default_factory=list)
     made: list[L.Buffer] = field(default_factory=list)  # memory allocated while lowering the block
     movable: set[L.Buffer] = field(default_factory=set)  # memory of a loop's carries that is its own
@@ -120,6 +121,9 @@ class Lowering:
         self.frames.pop()
         for n in f.done:
             self.done.pop(n, None)
+        for v, old in reversed(f.named):
+            if v not in f.own:
+                self.env[v] = old
         if f.kind == "if":
             self.frame.made.extend(f.made)
         return f
@@ -193,6 +197,7 @@ class Lowering:
         v = a if isinstance(a, Var) and a not in self.home else Var(scalar(e.dtype), name)
         self.emit(L.Let(v, e))
         if isinstance(a, Var):
+            self.frame.named.append((a, self.env[a]))
             self.env[a] = L.Ref(v)
         return L.Ref(v)
 
@@ -240,6 +245,16 @@ class Lowering:
             case L.Ref() if e.dtype == i64:
                 return dim(e.var)
         return None
+
+    def apply(self, prim: Primitive, args: tuple[L.Expr, ...], dtype: DType) -> L.Expr:
+        """An elementwise primitive on scalars. Integer arithmetic that stays affine is an index: printed where used."""
+        rule = AFFINE.get(prim.name) if dtype == i64 else None
+        if rule is not None:
+            sizes = [self.affine(a) if a.dtype == i64 else None for a in args]
+            s = rule(*sizes) if all(x is not None for x in sizes) else None
+            if s is not None:
+                return L.Index(s)
+        return L.Apply(prim, args, dtype)
 
     def index(self, e: L.Expr, name: str = "at") -> Size:
         """An integer expression as a size, named if need be."""
@@ -436,6 +451,20 @@ class Lowering:
         self.emit(L.Fail(test, id, payload, loc))
         for f in self.frames:
             f.fails = True
+
+
+def _times(a: Size, b: Size) -> Size | None:
+    if isinstance(b, int):
+        return a * b
+    return b * a if isinstance(a, int) else None
+
+
+AFFINE: dict[str, Callable[..., Size | None]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "neg": lambda a: -a,
+    "mul": _times,
+}
 
 
 def small(dtype: DType, shape: Shape) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from weft.ir.nodes import Loc, Var
 from weft.ir.primitive import Elementwise, Primitive
@@ -124,7 +124,7 @@ def is_simple(e: Expr) -> bool:
     return isinstance(e, Const | Ref | Index)
 
 
-def is_expr(v: Value) -> bool:
+def is_expr(v: Value) -> TypeGuard[Expr]:
     """Whether a value is a scalar expression."""
     return not isinstance(v, Stored | Node)
 

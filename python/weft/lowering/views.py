@@ -217,8 +217,8 @@ def _check_all(lw: Lowering, value: Value, n: Size, axis: int, op: Op) -> None:
     body: list[L.Stmt] = [L.Let(given, lw.as_i64(load)), L.Fail(test, index_error(lw, axis), payload, op.loc)]
     for v, s in reversed(list(zip(loops, where.shape, strict=True))):
         body = [L.Loop(v, s, body)]
-    for s in body:
-        lw.emit(s)
+    for stmt in body:
+        lw.emit(stmt)
     for f in lw.frames:
         f.fails = True
 
@@ -242,7 +242,8 @@ def below(lw: Lowering, s: Size, n: Size, low: int | None) -> bool:
     gap: Size = n - s - 1
     if isinstance(gap, Dim):
         # replace each variable that is subtracted by the largest value it can have
-        const, terms = gap.const, []
+        const: int = gap.const
+        terms: list[tuple[Var, int]] = []
         for v, c in gap.terms:
             top = lw.bounds.get(v)
             if c < 0 and top is not None:
