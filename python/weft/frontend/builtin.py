@@ -293,7 +293,9 @@ def round_(x: Any, ndigits: Any = None) -> Any:
 
 
 def _conversion(kind: type) -> Callable[..., Any]:
-    def convert(x: Any = kind(), *rest: Any) -> Any:
+    zero = kind()
+
+    def convert(x: Any = zero, *rest: Any) -> Any:
         if isinstance(x, calls.Format):
             raise StagingError("a number from a run-time string", loc=current().loc)
         if not _staged(x, *rest):

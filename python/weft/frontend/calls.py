@@ -31,10 +31,6 @@ class Format:
         self.values = values
 
 
-class AtIndexer:
-    """Marks the library's ``x.at`` objects (subscripted natively)."""
-
-
 def _state() -> State:
     s = current()
     assert isinstance(s, State)
@@ -54,7 +50,8 @@ def truth_of(x: Any) -> Any:
 
 def joined(parts: Sequence[Any], sep: str, start: str = "", end: str = "") -> Format:
     """Values joined as text."""
-    text, values = [], []
+    text: list[str] = []
+    values: list[Staged] = []
     for p in parts:
         if isinstance(p, Format):
             text.append(_renumber(p.text, len(values)))
@@ -134,7 +131,7 @@ def call(
         getattr(fn, "__self__", None), list | dict | set | tuple | str | Staged
     ):
         return container_method(fn, args, kwargs, node, frame)
-    method = getattr(type(fn), "__call__", None)
+    method = getattr(type(fn), "__call__", None)  # noqa: B004  (the class's own, to be staged)
     if isinstance(method, types.FunctionType):
         return call(method, (fn, *args), kwargs, node=node, frame=frame)
     if not any(map(contains_staged, (*args, *kwargs.values()))):
@@ -243,7 +240,7 @@ def container_method(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], nod
     """A method of a list, dict, set or string."""
     s = _state()
     obj = fn.__self__
-    if fn.__name__ in _MUTATING.get(type(obj), ()):
+    if fn.__name__ in _MUTATING.get(type(obj), frozenset()):
         s.change(obj)
     if isinstance(obj, str) and any(map(contains_staged, args)):
         if fn.__name__ == "format":
@@ -369,7 +366,8 @@ def run(frame: Frame) -> Any:
     same = sum([f.parsed.node is frame.parsed.node for f in s.frames])
     if len(s.frames) > MAX_DEPTH or same > 60:
         raise StagingError(
-            f"recursion of '{frame.parsed.name}' that does not end while staging (its depth depends on run-time values)",
+            f"recursion of '{frame.parsed.name}' that does not end while staging (its depth depends on run-time"
+            " values)",
             remedy="write it as a loop",
             loc=s.loc,
         )
@@ -442,6 +440,6 @@ def signature_of(fn: Any) -> inspect.Signature | None:
 
 
 __all__ = [
-    "AtIndexer", "Format", "Loopable", "Range", "Rows", "call", "container_method", "contains_staged",
+    "Format", "Loopable", "Range", "Rows", "call", "container_method", "contains_staged",
     "joined", "loopable", "range_item", "signature_of", "staged_attribute", "truth_of",
 ]  # fmt: skip

@@ -37,6 +37,10 @@ _INPLACE = {
     operator.floordiv: "floordiv", operator.mod: "mod", operator.pow: "pow", operator.and_: "bitand",
     operator.or_: "bitor", operator.xor: "bitxor", operator.lshift: "shl", operator.rshift: "shr",
 }  # fmt: skip
+_UNARY: dict[type, tuple[Callable[[Any], Any], Callable[[Any], Any], str]] = {
+    gast.USub: (arith.neg, operator.neg, "__neg__"), gast.UAdd: (arith.pos, operator.pos, "__pos__"),
+    gast.Invert: (arith.invert, operator.invert, "__invert__"),
+}  # fmt: skip
 _DUNDER = {
     operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.truediv: "truediv",
     operator.floordiv: "floordiv", operator.mod: "mod", operator.pow: "pow", operator.matmul: "matmul",
@@ -192,8 +196,9 @@ def _joined(node: Any, frame: Frame) -> Any:
             conv = "" if v.conversion in (-1, None) else "!" + chr(v.conversion)
             parts.append("{" + str(len(staged) - 1) + conv + (f":{spec}" if spec else "") + "}")
         else:
-            text = {115: str, 114: repr, 97: ascii}.get(v.conversion, lambda y: y)(x)
-            parts.append(format(text, spec).replace("{", "{{").replace("}", "}}"))
+            convert: Callable[[Any], Any] | None = {115: str, 114: repr, 97: ascii}.get(v.conversion)
+            shown = convert(x) if convert is not None else x
+            parts.append(format(shown, spec).replace("{", "{{").replace("}", "}}"))
     if staged:
         return calls.Format("".join(parts), tuple(staged))
     return "".join(parts).replace("{{", "{").replace("}}", "}")
@@ -281,15 +286,10 @@ def _unary(node: Any, frame: Frame) -> Any:
     at(node, frame)
     if isinstance(node.op, gast.Not):
         return arith.logical_not(x) if isinstance(x, Staged) else not calls.truth_of(x)
-    fn, native = {
-        gast.USub: (arith.neg, operator.neg), gast.UAdd: (arith.pos, operator.pos),
-        gast.Invert: (arith.invert, operator.invert),
-    }[type(node.op)]  # fmt: skip
+    staged, native, name = _UNARY[type(node.op)]
     if has_staged(x):
-        return fn(x)
-    method = getattr(
-        type(x), {operator.neg: "__neg__", operator.pos: "__pos__", operator.invert: "__invert__"}[native], None
-    )
+        return staged(x)
+    method = getattr(type(x), name, None)
     if isinstance(method, types.FunctionType):
         return calls.call(method, (x,), {})
     return native(x)
@@ -402,8 +402,6 @@ def subscript(x: Any, key: Any, node: Any, frame: Frame) -> Any:
         if not x.type.shape and x.flavour == "py":
             raise TypeError(located(f"'{x.dtype}' object is not subscriptable", frame.parsed.loc(node)))
         return indexing.getitem(x, key)
-    if isinstance(x, calls.AtIndexer):
-        return x[key]
     if isinstance(x, list | tuple | range | str):
         if isinstance(key, slice):
             key = slice(*[_static_int(p) for p in (key.start, key.stop, key.step)])

@@ -70,6 +70,7 @@ class Carries:
         self.trees: dict[Location, Tree] = {}
         self.entry: dict[Location, Content] = {}
         self.given: dict[Location, Staged | None] = {}  # carried, but maybe without a value yet: whether there is one
+        self.poisoned: dict[Location, str] = {}  # had a value before the loop that cannot be told; why
         self.lost: dict[Location, str] = {}  # have no value that could be carried; why
         self.dead: set[Location] = set()  # changed, and read by nobody
         self.now: dict[Location, Merged] = {}  # what the iteration being staged started with
@@ -106,7 +107,8 @@ class Carries:
             raw = raw.value
         content = self.entry[loc] = snapshot(loc, raw, self.s)
         if content.missing:
-            self.given[loc] = None
+            self.given.pop(loc, None)
+            self.poisoned[loc] = content.missing.why
             return
         self.trees[loc] = content.tree
 
@@ -130,6 +132,9 @@ class Carries:
         self.now = self._put(params)
         for loc, given in self.given.items():
             if loc not in self.trees or not isinstance(loc, VarLoc) or loc.name.startswith(PREFIX):
+                continue
+            if loc in self.poisoned:
+                loc.set(Undefined(self.poisoned[loc]))
                 continue
             if later is None:
                 loc.set(Undefined("it may not have a value yet in the loop's first iteration"))
@@ -244,7 +249,9 @@ class Carries:
         if not self.is_live(loc):
             self.dead.add(loc)
             return False
-        if not isinstance(before, Undefined):
+        if isinstance(before, Undefined) and before.why:
+            self.poisoned.setdefault(loc, before.why)
+        if not isinstance(before, Undefined) and loc not in self.poisoned:
             self.pending.append(loc)
             return True
         if isinstance(value, Undefined | Maybe):
@@ -363,6 +370,9 @@ class Carries:
             if loc in self.trees and isinstance(loc, VarLoc) and not loc.name.startswith(PREFIX):
                 flag = ran()
                 if flag is True:
+                    continue
+                if loc in self.poisoned:
+                    loc.set(Undefined(self.poisoned[loc]))
                     continue
                 loc.set(Maybe(loc.get(), flag if given is None else arith.bitor(flag, given)))
         for loc in self.dead:

@@ -353,7 +353,7 @@ def _emit_if(p: Atom, a: Side, b: Side, plan: Sequence[Entry], s: State, node: A
         with s.builder.resume(side.block):
             results: list[Atom] = []
             for entry, ts in zip(plan, types, strict=True):
-                content = entry[k]
+                content: Content = entry[k]  # type: ignore[assignment]  # the second or third of four parts
                 if content.missing:
                     results += [undef(t) for t in ts]
                 else:

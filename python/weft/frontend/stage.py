@@ -337,7 +337,6 @@ def close(
     state: Staging, block: Block, params: Sequence[Var], atoms: Sequence[Atom], name: str, updates: dict[int, int]
 ) -> Function:
     """A function of a finished block, with sizes known to be equal or fixed replaced everywhere."""
-    body = Block(tuple(params), block.stmts, tuple(atoms))
     symbols = [s for s in state.symbols if s[0] not in state.known]
     head: list[Any] = []
     replaced: dict[Var, Atom] = {}
@@ -353,11 +352,13 @@ def close(
             elif _named(v, block):
                 replaced[v] = b.size_value(size)
         head = prologue.stmts
-    body.stmts = [*head, *body.stmts]
     renamer = _Closer(state)
     sizes = tuple((renamer.bind(v), p, axis) for v, p, axis in symbols)
+    closed = renamer.bind_all(tuple(params))
+    head = [renamer.stmt(s) for s in head]
     renamer.atoms.update({v: renamer.atom(a) for v, a in replaced.items()})
-    return Function(name, renamer.block(body), sizes, updates)
+    stmts = [renamer.stmt(s) for s in block.stmts]
+    return Function(name, Block(closed, [*head, *stmts], renamer.all(tuple(atoms))), sizes, updates)
 
 
 class _Closer(Renamer):

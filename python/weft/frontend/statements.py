@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import functools
 import importlib
 from collections.abc import Callable
 from typing import Any
@@ -303,7 +304,7 @@ def _unroll(items: list[Any], node: Any, frame: Frame) -> Signal:
                 rest = items[i:]
                 go = arith.logical_not(stop)
                 if isinstance(go, Staged):
-                    return branch(go, lambda rest=rest: _rest(rest, node, frame), lambda: None, node, frame)
+                    return branch(go, functools.partial(_rest, rest, node, frame), lambda: None, node, frame)
                 stop = not go
             if stop:
                 return None
