@@ -6,6 +6,7 @@ import linecache
 from collections.abc import Sequence
 from typing import Any
 
+from weft.codegen.chunks import first_value, written_locals
 from weft.codegen.expressions import PRIMARY, PRODUCT, SUM, Expressions, Text, ctype, reduction_clause
 from weft.codegen.lanes import TYPES as LANE_TYPES
 from weft.codegen.lanes import Lanes
@@ -190,7 +191,7 @@ class Statements(Expressions):
     def parallel(self, s: L.Loop) -> None:
         """Chunks of a loop on several threads."""
         fails = s.fails or _may_fail([*s.setup, *s.body])
-        local = self.written_locals(s)
+        local = written_locals(s)
         capture = "".join(f", &{self.buffer(b)}" for b in local)
         if fails:
             failure = self.names.fresh("failed")
@@ -214,40 +215,6 @@ class Statements(Expressions):
         if fails:
             self.put(f"if (WEFT_UNLIKELY({failure}.status)) return {failure}.raise(ctx);")
 
-    def written_locals(self, s: L.Loop) -> list[L.Buffer]:
-        """Arrays on the stack, made outside, that the loop writes."""
-        found: dict[L.Buffer, None] = {}
-        made: set[L.Buffer] = set()
-
-        def visit(stmts: list[L.Stmt]) -> None:
-            for x in stmts:
-                match x:
-                    case L.Write():
-                        found.setdefault(x.place.buffer)
-                    case L.Copy():
-                        found.setdefault(x.target.buffer)
-                    case L.Gemm():
-                        found.setdefault(x.c.buffer)
-                    case L.Routine():
-                        found.update(dict.fromkeys(p.buffer for p in x.places))
-                    case L.HostCall():
-                        found.update(dict.fromkeys(v.place.buffer for v in x.views if v.place))
-                    case L.Alloc():
-                        made.add(x.buffer)
-                    case L.Loop():
-                        visit(x.setup)
-                        visit(x.body)
-                    case L.Forever():
-                        visit(x.head)
-                        visit(x.body)
-                    case L.Branch():
-                        visit(x.then)
-                        visit(x.orelse)
-
-        visit(s.setup)
-        visit(s.body)
-        return [b for b in found if b.home == "local" and b not in made]
-
     def reduction(self, s: L.Loop) -> None:
         """A loop cut into blocks that are reduced one by one, and then together."""
         n, v = self.size(s.size), self.names.fresh("blocks")
@@ -259,7 +226,7 @@ class Statements(Expressions):
             self.put(f"{ctype(a.type.dtype)} {part}[most_blocks];")
             parts.append((p, a, part))
         capture = "".join(f", &{part}" for _, _, part in parts) + "".join(
-            f", &{self.buffer(b)}" for b in self.written_locals(s)
+            f", &{self.buffer(b)}" for b in written_locals(s)
         )
         fails = s.fails or _may_fail([*s.setup, *s.body])
         if fails:
@@ -276,7 +243,7 @@ class Statements(Expressions):
         self.put(f"for (i64 {b} = lo; {b} < hi; ++{b}) {{")
         self.depth += 1
         for p, a, _ in parts:
-            self.put(f"{ctype(a.type.dtype)} {self.var(a)} = {self.first(p, a)};")
+            self.put(f"{ctype(a.type.dtype)} {self.var(a)} = {first_value(p, a)};")
         self.counted(s, f"{count} * {b} / {v}", f"{count} * ({b} + 1) / {v}")
         for _, a, part in parts:
             self.put(f"{part}[{b}] = {self.var(a)};")
@@ -302,16 +269,6 @@ class Statements(Expressions):
             self.assign(L.Assign(a, L.Combine(p, L.Ref(a), load, a.type.dtype)))
         self.depth -= 1
         self.put("}")
-
-    @staticmethod
-    def first(p: Primitive, a: Var) -> str:
-        """A reduction's start value."""
-        from weft.codegen.expressions import constant
-        from weft.ir.primitive import Reduce
-
-        assert isinstance(p.kind, Reduce)
-        dtype = a.type.dtype
-        return constant(dtype.type(p.kind.init(dtype)), dtype)[0]
 
     def forever(self, s: L.Forever) -> None:
         """A loop with a test at its start."""
