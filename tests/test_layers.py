@@ -48,7 +48,9 @@ def imports(file: Path) -> set[str]:
             found |= {part(a.name) for a in node.names if a.name.split(".")[0] == "weft"}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "weft":
             if node.module == "weft":
-                found |= {a.name if (ROOT / a.name).exists() or (ROOT / f"{a.name}.py").exists() else "" for a in node.names}
+                found |= {
+                    a.name if (ROOT / a.name).exists() or (ROOT / f"{a.name}.py").exists() else "" for a in node.names
+                }
             else:
                 found.add(part(node.module or ""))
     return found

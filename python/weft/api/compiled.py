@@ -228,6 +228,6 @@ def source_of(t: Transformed) -> str:
         return to_python(stage_only(t, (1.0,) * len(needed), {}).function)
     except Exception as e:
         raise ValueError(
-            f"the source of {name_of(t)!r} depends on the types of its arguments, and it does not fit Python floats: call"
-            " it first, or look at .inspect(*arguments).python"
+            f"the source of {name_of(t)!r} depends on the types of its arguments, and it does not fit Python floats:"
+            " call it first, or look at .inspect(*arguments).python"
         ) from e

@@ -261,7 +261,7 @@ def container_method(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], nod
     return s.own(value) if isinstance(value, list | dict | set) and not s.owns(value) else value
 
 
-_MUTATING = {
+_MUTATING: dict[type, frozenset[str]] = {
     list: frozenset({"append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear"}),
     dict: frozenset({"update", "pop", "popitem", "setdefault", "clear"}),
     set: frozenset({"add", "discard", "remove", "update", "pop", "clear"}),
@@ -306,7 +306,7 @@ def construct_dataclass(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]
     """An instance of a dataclass with a ``__post_init__``, which is staged."""
     s = _state()
     given = inspect.signature(cls).bind(*args, **kwargs).arguments
-    obj = cls.__new__(cls)
+    obj: Any = object.__new__(cls)
     s.own(obj)
     s.own(vars(obj))
     for f in dataclasses.fields(cls):  # type: ignore[arg-type]

@@ -182,6 +182,9 @@ def _slice(node: Any, frame: Frame) -> Any:
     return slice(*[evaluate(p, frame) if p is not None else None for p in (node.lower, node.upper, node.step)])
 
 
+_CONVERSIONS: dict[int, Callable[[Any], str]] = {115: str, 114: repr, 97: ascii}
+
+
 def _joined(node: Any, frame: Frame) -> Any:
     parts: list[Any] = []
     staged: list[Any] = []
@@ -196,8 +199,7 @@ def _joined(node: Any, frame: Frame) -> Any:
             conv = "" if v.conversion in (-1, None) else "!" + chr(v.conversion)
             parts.append("{" + str(len(staged) - 1) + conv + (f":{spec}" if spec else "") + "}")
         else:
-            convert: Callable[[Any], Any] | None = {115: str, 114: repr, 97: ascii}.get(v.conversion)
-            shown = convert(x) if convert is not None else x
+            shown = _CONVERSIONS[v.conversion](x) if v.conversion in _CONVERSIONS else x
             parts.append(format(shown, spec).replace("{", "{{").replace("}", "}}"))
     if staged:
         return calls.Format("".join(parts), tuple(staged))

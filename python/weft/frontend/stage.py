@@ -323,8 +323,8 @@ def _slots(state: Staging) -> list[tuple[str, int, list[tuple[int, int]], str]]:
     for i, p in enumerate(state.params):
         for axis in range(p.type.rank):
             at[(i, axis)] = len(at)
-    for v, p, axis in state.symbols:
-        slots[v] = at[(p, axis)]
+    for v, number, axis in state.symbols:
+        slots[v] = at[(number, axis)]
     n = len(at)
     for p, leaf in zip(state.params, state.leaves, strict=True):
         if leaf.flavour == "py" and leaf.dtype == "i":

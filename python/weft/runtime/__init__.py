@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-
 from typing import Any
 
 from weft import _runtime

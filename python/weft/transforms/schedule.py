@@ -52,7 +52,8 @@ def schedule(f: Function) -> Function:
 def _interesting(b: Block) -> list[bool]:
     """Whether there is anything to do at all."""
     accum, store = REGISTRY["accum"], REGISTRY["store"]
-    found = [isinstance(s, Op) and (s.prim is accum or (s.prim is store and isinstance(s.args[1], Lit))) for s in b.stmts]
+    ops = [s for s in b.stmts if isinstance(s, Op)]
+    found = [s.prim is accum or (s.prim is store and isinstance(s.args[1], Lit)) for s in ops]
     return found + [any(_interesting(x)) for s in b.stmts for x in sub_blocks(s)]
 
 
