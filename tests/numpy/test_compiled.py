@@ -24,10 +24,15 @@ def python_function(name):
 
 
 @pytest.mark.parametrize("name", [n for n in SAMPLE if not n.startswith(ROUND)])
-def test_compiled(name, request):
-    if name.startswith(("np.argmax(a[0], axis=0)", "np.argmin(a[0], axis=0)")):
-        request.applymarker(pytest.mark.xfail(reason="lowering of argmax along an axis that is not the last"))
+def test_compiled(name):
     f, args = python_function(name), CASES[name][1]
     with np.errstate(all="ignore"):
         want = f(*args)
     same(weft.jit(f)(*args), want, rtol=1e-10)
+
+
+def test_positions_along_any_axis():
+    x = np.random.default_rng(0).normal(size=(4, 5, 3))
+    for axis in (0, 1, 2, -1, None):
+        same(weft.jit(lambda x, axis=axis: np.argmax(x, axis=axis))(x), np.argmax(x, axis=axis))
+        same(weft.jit(lambda x, axis=axis: np.argmin(x, axis=axis))(x), np.argmin(x, axis=axis))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from weft.errors import StagingError
 from weft.ir.builder import Builder
 from weft.ir.nodes import (
     At,
@@ -139,7 +140,11 @@ class Adjoint:
             self.set(array, self.follow(running, new))
             return
         if s.prim.vjp is None:
-            raise NotImplementedError(f"{s.prim.name} has no reverse-mode derivative")
+            raise StagingError(
+                f"{s.prim.name} has no reverse-mode derivative",
+                remedy="stop the derivative there with weft.lax.stop_gradient",
+                loc=s.loc,
+            )
         for a, ct in zip(s.args, s.prim.vjp(here, cts, wanted), strict=True):
             self.add(a, ct)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from weft.errors import StagingError
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Block, For, Function, If, Map, Op, Renamer, Stmt, Var, While
 from weft.ir.types import ArrayType, is_inexact
@@ -123,7 +124,11 @@ class _Forward:
         if not any([o in self.varied for o in s.outs]) or all([t is None for t in given]):
             return
         if s.prim.jvp is None:
-            raise NotImplementedError(f"{s.prim.name} has no forward-mode derivative")
+            raise StagingError(
+                f"{s.prim.name} has no forward-mode derivative",
+                remedy="stop the derivative there with weft.lax.stop_gradient",
+                loc=s.loc,
+            )
         found = s.prim.jvp(Op(s.prim, args, attrs, outs, s.loc), given)
         for o, t in zip(s.outs, found, strict=True):
             if t is not None:
