@@ -280,11 +280,16 @@ class Statements(Expressions):
             self.put("}")
             return
         self.put("for (;;) {")
-        self.body(s.head)
+        self.names.enter()  # head and body are one C++ block: what the head declares keeps its name in the body
+        self.depth += 1
+        for h in s.head:
+            self.stmt(h)
+        self.depth -= 1
         self.depth += 1
         self.put(f"if ({self.text(L.Builtin('not', (test,), test.dtype))}) break;")
         self.depth -= 1
         self.body(s.body)
+        self.names.leave()
         self.put("}")
 
     def branch(self, s: L.Branch) -> None:
