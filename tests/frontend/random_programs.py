@@ -53,7 +53,9 @@ class Writer:
         )  # fmt: skip
 
     def index(self, s: Scope, size: int) -> str:
-        return self.pick(str(self.number_in(-size, size - 1)), f"({self.integer(s)}) % {size}", f"-1 - ({self.integer(s)}) % {size}")
+        return self.pick(
+            str(self.number_in(-size, size - 1)), f"({self.integer(s)}) % {size}", f"-1 - ({self.integer(s)}) % {size}"
+        )
 
     def number(self, s: Scope, depth: int = 0) -> str:
         if depth >= 2:
@@ -115,7 +117,9 @@ class Writer:
 
     def three(self, s: Scope) -> str:
         x = self.pick(*FIVES)
-        return self.pick(f"{x}[1:4] * 0.5", f"{x}[2:] - {self.number(s, 2)} * 0.1", f"{self.pick(*THREES)} * 0.5", "m[:, 1] * 0.5")
+        return self.pick(
+            f"{x}[1:4] * 0.5", f"{x}[2:] - {self.number(s, 2)} * 0.1", f"{self.pick(*THREES)} * 0.5", "m[:, 1] * 0.5"
+        )
 
     def view_five(self, s: Scope) -> str:
         x = self.pick(*FIVES)
@@ -123,7 +127,14 @@ class Writer:
 
     def view_three(self, s: Scope) -> str:
         x = self.pick(*FIVES)
-        return self.pick(f"{x}[1:4]", f"{x}[2:]", f"{x}[:3]", f"{x}[3:0:-1]", f"m[:, {self.index(s, 5)}]", f"m[{self.index(s, 3)}, 1:4]")
+        return self.pick(
+            f"{x}[1:4]",
+            f"{x}[2:]",
+            f"{x}[:3]",
+            f"{x}[3:0:-1]",
+            f"m[:, {self.index(s, 5)}]",
+            f"m[{self.index(s, 3)}, 1:4]",
+        )
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -163,7 +174,7 @@ class Writer:
                     [f"s[{self.pick(0, 1)}] = 0.5 * {self.number(s)}"],
                     [f"m[{self.index(s, 3)}, {self.index(s, 5)}] += 0.5 * {self.number(s)}"],
                     [f"u[np.array([0, 2, -1])] = {self.three(s)}"],
-                    [f"v[v > 0.2] *= 0.5"],
+                    ["v[v > 0.2] *= 0.5"],
                 )  # fmt: skip
             case 13:
                 if s.helpers:

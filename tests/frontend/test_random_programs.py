@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import weft
 from tests.frontend.random_programs import program, shrunk
 from tests.programs.harness import Program, agree, interpreted, outcome
+
+import weft
 
 FIRST, _, LAST = os.environ.get("WEFT_RANDOM_PROGRAMS", "0:60").partition(":")
 COMPILED = os.environ.get("WEFT_RANDOM_COMPILED", "") == "1"

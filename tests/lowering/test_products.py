@@ -40,7 +40,9 @@ def test_products(name: str, dtype: type) -> None:
     args = [(rng.normal(size=SHAPES[k]) * 5).astype(dtype) for k in names]
     got, want = weft.jit(f)(*args), f(*args)
     assert np.asarray(got).dtype == np.asarray(want).dtype
-    np.testing.assert_allclose(got, want, rtol=1e-4 if dtype is np.float32 else 1e-12, atol=1e-3 if dtype is np.float32 else 1e-12)
+    np.testing.assert_allclose(
+        got, want, rtol=1e-4 if dtype is np.float32 else 1e-12, atol=1e-3 if dtype is np.float32 else 1e-12
+    )
 
 
 def test_what_calls_the_library() -> None:

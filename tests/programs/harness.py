@@ -258,9 +258,7 @@ def numeric(f: Callable[..., float], args: tuple[Any, ...], nums: Sequence[int],
 def dot(gradient: Any, direction: Sequence[Any]) -> float:
     """The inner product of a gradient with a direction."""
     return float(
-        sum(
-            np.sum(np.asarray(g, dtype=float) * d) for g, d in zip(leaves_of(gradient), direction, strict=True)
-        )
+        sum(np.sum(np.asarray(g, dtype=float) * d) for g, d in zip(leaves_of(gradient), direction, strict=True))
     )
 
 
@@ -286,9 +284,7 @@ def check_gradients(p: Program) -> None:
 
             if all(inexact(v) for n in p.grad for v in leaves_of(args[n])):
                 primals = tuple(copy.deepcopy(args[n]) for n in p.grad)
-                tangents = tuple(
-                    rebuilt(args[n], iter(d)) for n, d in zip(p.grad, ds, strict=True)
-                )
+                tangents = tuple(rebuilt(args[n], iter(d)) for n, d in zip(p.grad, ds, strict=True))
                 _, tangent = weft.jvp(along, primals, tangents)
                 np.testing.assert_allclose(tangent, reverse, rtol=1e-3 if single else 1e-8, atol=1e-8)
         np.testing.assert_allclose(reverse, want, rtol=rtol, atol=rtol, err_msg=f"{p.name}: reverse mode")

@@ -525,7 +525,7 @@ def sizes_computed_at_run_time(x, k):
 def array_expressions(a, v):
     b = a @ v + v.mean() - a.sum(axis=0) * 2
     c = np.where(b > 0, b, 0.1 * b)
-    return np.exp(-c**2).sum() + np.einsum("ij,j->", a, v) + a.max() + np.sqrt(np.abs(c) + 1).min()
+    return np.exp(-(c**2)).sum() + np.einsum("ij,j->", a, v) + a.max() + np.sqrt(np.abs(c) + 1).min()
 
 
 @program(lambda: [(np.float64(2.0), 3), (np.float64(-1.0), 2)])

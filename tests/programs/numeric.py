@@ -335,7 +335,9 @@ def longest_common_subsequence(a, b):
     return t[-1, -1]
 
 
-@program(lambda: [(arr(5, dtype=np.float32), np.float32(0.5)), (arr(1, dtype=np.float32), np.float32(2.0))], grad=(0, 1))
+@program(
+    lambda: [(arr(5, dtype=np.float32), np.float32(0.5)), (arr(1, dtype=np.float32), np.float32(2.0))], grad=(0, 1)
+)
 def single_precision(x, s):
     y = x * 2 + 1
     acc = np.float32(0)

@@ -166,6 +166,7 @@ class Carries:
         slots = self._slots(now)
         for i, (slot, new, first) in enumerate(slots):
             for other, new2, first2 in slots[:i]:
+                assert new.cell is not None and new2.cell is not None
                 if frozenset({slot, other}) in self.tangled:
                     entangle(new.cell, new2.cell)
                 elif first is not None and first2 is not None and same_object(first, first2):
@@ -173,6 +174,7 @@ class Carries:
                 elif set(ids(first)) & set(ids(first2)):
                     entangle(new.cell, new2.cell)
         for slot, new, first in slots:
+            assert new.cell is not None
             older = [*ids(first), *self.may_be.get(slot, ())]
             if any(c in seen.cells for c in older) and not new.cell.readonly:
                 new.cell.readonly = (

@@ -224,7 +224,6 @@ def _body(node: Any, frame: Frame) -> Signal:
 
 
 def _for(node: Any, frame: Frame) -> Signal:
-    s = state()
     value = evaluate(node.iter, frame)
     at(node, frame)
     it = calls.loopable(value)

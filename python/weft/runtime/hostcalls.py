@@ -51,4 +51,3 @@ def numpy_meaning(entry: dict[str, Any]) -> Callable[..., Any]:
             view[...] = value
 
     return run
-
