@@ -36,10 +36,11 @@ inline i64 block_count(i64 n, i64 cost) {
   return blocks < 1 ? 1 : blocks > most_blocks ? most_blocks : blocks;
 }
 
-#pragma omp declare reduction(maximum : f64 : omp_out = maximum(omp_out, omp_in)) initializer(omp_priv = -__builtin_inf())
-#pragma omp declare reduction(minimum : f64 : omp_out = minimum(omp_out, omp_in)) initializer(omp_priv = __builtin_inf())
-#pragma omp declare reduction(maximum : f32 : omp_out = maximum(omp_out, omp_in)) initializer(omp_priv = -__builtin_inff())
-#pragma omp declare reduction(minimum : f32 : omp_out = minimum(omp_out, omp_in)) initializer(omp_priv = __builtin_inff())
+#pragma omp declare reduction(maximum:f64 : omp_out = maximum(omp_out, omp_in)) initializer(omp_priv = -__builtin_inf())
+#pragma omp declare reduction(minimum:f64 : omp_out = minimum(omp_out, omp_in)) initializer(omp_priv = __builtin_inf())
+#pragma omp declare reduction(maximum:f32 : omp_out = maximum(omp_out, omp_in)) \
+    initializer(omp_priv = -__builtin_inff())
+#pragma omp declare reduction(minimum:f32 : omp_out = minimum(omp_out, omp_in)) initializer(omp_priv = __builtin_inff())
 
 // -- memory -----------------------------------------------------------------------------------------------------------
 
@@ -73,9 +74,9 @@ template <class T>
 struct number;
 template <class T>
 inline constexpr int number_of = number<T>::value;
-#define WEFT_NUMBER(T, n) \
-  template <>             \
-  struct number<T> {      \
+#define WEFT_NUMBER(T, n)           \
+  template <>                       \
+  struct number<T> {                \
     static constexpr int value = n; \
   };
 WEFT_NUMBER(bool, 0)
