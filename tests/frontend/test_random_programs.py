@@ -4,6 +4,7 @@
 """
 
 import ast
+import copy
 import importlib.util
 import os
 import re
@@ -108,3 +109,68 @@ def test_random_programs(start):
             trial(small)
             raise
     assert outcomes.count("same") >= 3, outcomes
+
+
+# -- transformations -------------------------------------------------------------------------------------------------
+
+NUMS = (0, 1, 4, 5, 6)  # the inexact arguments
+
+
+def number_of(fn):
+    """A scalar function of a program's results."""
+
+    def loss(x, y, n, k, a, b, m):
+        f, g, z, u, v, w, p, q, t = fn(x, y, n, k, a, b, m)
+        arrays = np.sum(u * np.arange(1.0, 6.0)) + np.sum(np.sin(v)) + np.sum(w * w) + np.sum(p) - 2 * np.sum(q)
+        return f + 2 * g + 3 * z + t + arrays
+
+    return loss
+
+
+def derivatives_agree(fn) -> None:
+    """Reverse mode against forward mode along one direction."""
+    loss = number_of(fn)
+
+    def forward(n, k, xs, ts):
+        return weft.jvp(lambda x, y, a, b, m: loss(x, y, n, k, a, b, m), xs, ts)[1]
+
+    for args in samples():
+        if outcome(fn, args).error:
+            continue
+        directions = tuple(np.cos(np.arange(np.size(args[i])) + i).reshape(np.shape(args[i]))[()] for i in NUMS)
+        directions = tuple(d if np.ndim(d) else float(d) for d in directions)
+        gradient = interpreted(weft.grad(loss, argnums=NUMS))(*copy.deepcopy(args))
+        reverse = sum(float(np.sum(g * d)) for g, d in zip(gradient, directions, strict=True))
+        xs = tuple(copy.deepcopy(args[i]) for i in NUMS)
+        np.testing.assert_allclose(reverse, interpreted(forward)(args[2], args[3], xs, directions), rtol=1e-8, atol=1e-8)
+
+
+def lanes_agree(fn) -> None:
+    """A batch, integers included, against a loop over its lanes; arguments written in place too."""
+    for args in samples():
+        lanes = [tuple(v + lane if i in (2, 3) else v * (1 - 0.3 * lane) for i, v in enumerate(args)) for lane in range(3)]
+        want = [outcome(fn, lane) for lane in lanes]
+        if any(w.error for w in want):
+            continue
+        batch = tuple(np.stack([np.asarray(lane[i]) for lane in lanes]) for i in range(7))
+        got = interpreted(weft.vmap(fn))(*batch)
+        for lane, w in enumerate(want):
+            for g, v in zip([*got, *batch], [*w.value, *w.args], strict=True):
+                np.testing.assert_allclose(g[lane], v, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("start", range(1000 + int(FIRST), 1000 + int(LAST) // 2, 10))
+@pytest.mark.parametrize("law", [derivatives_agree, lanes_agree])
+def test_random_transformations(law, start):
+    tried = 0
+    for seed in range(start, start + 10):
+        try:
+            law(load(program(seed)))
+            tried += 1
+        except weft.StagingError as e:
+            if not REFUSED.search(str(e)) and "argument of vmap" not in str(e):
+                raise
+        except Exception:
+            print(f"seed {seed}\n{program(seed)}")
+            raise
+    assert tried >= 3
