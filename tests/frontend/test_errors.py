@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+
 import weft
 
 
@@ -235,7 +236,9 @@ def test_staging_error(fn, args, reason, remedy):
 def test_source_not_available():
     scope: dict = {}
     exec("def made(x):\n    return x + 1\n", scope)
-    with pytest.raises(weft.StagingError, match="the source of 'made' is not available.*\n.*define the function in a file"):
+    with pytest.raises(
+        weft.StagingError, match="the source of 'made' is not available.*\n.*define the function in a file"
+    ):
         weft.jit(scope["made"])(1.0)
     made = scope["made"]
 

@@ -142,13 +142,17 @@ def derivatives_agree(fn) -> None:
         gradient = interpreted(weft.grad(loss, argnums=NUMS))(*copy.deepcopy(args))
         reverse = sum(float(np.sum(g * d)) for g, d in zip(gradient, directions, strict=True))
         xs = tuple(copy.deepcopy(args[i]) for i in NUMS)
-        np.testing.assert_allclose(reverse, interpreted(forward)(args[2], args[3], xs, directions), rtol=1e-8, atol=1e-8)
+        np.testing.assert_allclose(
+            reverse, interpreted(forward)(args[2], args[3], xs, directions), rtol=1e-8, atol=1e-8
+        )
 
 
 def lanes_agree(fn) -> None:
     """A batch, integers included, against a loop over its lanes; arguments written in place too."""
     for args in samples():
-        lanes = [tuple(v + lane if i in (2, 3) else v * (1 - 0.3 * lane) for i, v in enumerate(args)) for lane in range(3)]
+        lanes = [
+            tuple(v + lane if i in (2, 3) else v * (1 - 0.3 * lane) for i, v in enumerate(args)) for lane in range(3)
+        ]
         want = [outcome(fn, lane) for lane in lanes]
         if any(w.error for w in want):
             continue

@@ -97,7 +97,8 @@ class Captures:
 
     def note(self, obj: Any, path: Path) -> None:
         """Remember where an object was found, so that what it holds has a path too."""
-        self._paths.setdefault(id(obj), (obj, path))
+        if self.path(obj) is None:
+            self._paths[id(obj)] = (obj, path)
 
     def path(self, obj: Any) -> Path:
         """The path of an object, if it was found by one."""

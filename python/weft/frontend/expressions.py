@@ -14,7 +14,7 @@ import numpy as np
 from weft.errors import StagingError, located
 from weft.frontend import assign, calls, merge
 from weft.frontend.canonical import PREFIX
-from weft.frontend.capture import attr_source, cell_source, global_source
+from weft.frontend.capture import attr_source, cell_source, extend, global_source
 from weft.frontend.frame import UNDEFINED, Frame, Maybe, StagedFunction, State, Undefined, VarLoc
 from weft.frontend.source import Parsed, finish
 from weft.staged import arith, indexing
@@ -451,6 +451,15 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
         value = getattr(x, name)
     except AttributeError as e:
         raise AttributeError(located(str(e), frame.parsed.loc(node))) from None
+    cls = x if isinstance(x, type) else type(x)
+    if is_user_class(cls) and (x is cls or name not in getattr(x, "__dict__", ())):
+        if x is not cls:
+            s.captures.note(cls, extend(s.captures.path(x), "attr", "__class__"))
+        held = getattr(cls, name, value)
+        if held is value or isinstance(held, types.FunctionType):  # a constant of the class, or a method
+            found = s.captures.read(attr_source(cls, name, s.captures.path(cls)), held)
+            return found if held is value else value
+        return value
     if s.owns(x) or isinstance(x, types.ModuleType | type) or s_native(x):
         if isinstance(x, types.ModuleType) and not s_native_module(x):
             return s.captures.read(attr_source(x, name, s.captures.path(x)), value)
@@ -462,6 +471,19 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
     if has_instance_dict(x) and name in vars(x) and not _holds_staged(value):
         return s.captures.read(attr_source(x, name, s.captures.path(x)), value)
     return value
+
+
+def is_user_class(cls: type) -> bool:
+    """Whether a class is the user's, so that what it holds may be changed."""
+    return cls.__module__.split(".")[0] not in (
+        "builtins",
+        "numpy",
+        "weft",
+        "types",
+        "functools",
+        "typing",
+        "collections",
+    )
 
 
 def _holds_staged(value: Any) -> bool:
