@@ -74,7 +74,7 @@ def one_path_in_loop(x, n):
 def deleted(x):
     y = x
     del y
-    return y  # <- y
+    return y  # <- y  # noqa: F821
 
 
 def branch_ranks(x, a):
@@ -213,7 +213,7 @@ def marked(fn: types.FunctionType) -> tuple[int, str]:
     for line in range(first, first + 20):
         found = re.search(r"# <- (.*)$", linecache.getline(__file__, line))
         if found:
-            return line, found.group(1)
+            return line, found.group(1).split("  #")[0]
     raise AssertionError(f"no mark in {fn.__name__}")
 
 

@@ -54,7 +54,7 @@ def joined(parts: Sequence[Any], sep: str, start: str = "", end: str = "") -> Fo
     values: list[Staged] = []
     for p in parts:
         if isinstance(p, Format):
-            text.append(_renumber(p.text, len(values)))
+            text.append(renumbered(p.text, len(values)))
             values.extend(p.values)
         elif isinstance(p, Staged):
             text.append("{" + str(len(values)) + "!s}")
@@ -68,24 +68,31 @@ def joined(parts: Sequence[Any], sep: str, start: str = "", end: str = "") -> Fo
 
 def _show(p: Any, values: list[Any]) -> str:
     """Containers with staged leaves print as Python prints them."""
-    if isinstance(p, list | tuple) and any(isinstance(v, Staged) for v in p):
-        parts = []
-        for v in p:
-            if isinstance(v, Staged):
-                parts.append("{" + str(len(values)) + ("!s}" if v.flavour == "py" else "!r}"))
-                values.append(v)
-            else:
-                parts.append(_show(v, values) if isinstance(v, list | tuple) else _escape(repr(v)))
-        inner = ", ".join(parts)
-        return f"[{inner}]" if isinstance(p, list) else f"({inner}{',' if len(p) == 1 else ''})"
-    return _escape(str(p))
+    if not contains_staged(p) or not isinstance(p, list | tuple | dict):
+        return _escape(str(p))
+    return _repr(p, values)
+
+
+def _repr(p: Any, values: list[Any]) -> str:
+    if isinstance(p, Staged):
+        values.append(p)
+        return "{" + str(len(values) - 1) + ("!s}" if p.flavour == "py" else "!r}")
+    if isinstance(p, Format | StagedFunction) or not isinstance(p, list | tuple | dict) or hasattr(p, "_fields"):
+        if contains_staged(p):
+            raise StagingError(f"the text of a {type(p).__name__} of run-time values", loc=current().loc)
+        return _escape(repr(p))
+    if isinstance(p, dict):
+        return "{{" + ", ".join(f"{_escape(repr(k))}: {_repr(v, values)}" for k, v in p.items()) + "}}"
+    inner = ", ".join([_repr(v, values) for v in p])
+    return f"[{inner}]" if isinstance(p, list) else f"({inner}{',' if len(p) == 1 else ''})"
 
 
 def _escape(text: str) -> str:
     return text.replace("{", "{{").replace("}", "}}")
 
 
-def _renumber(text: str, shift: int) -> str:
+def renumbered(text: str, shift: int) -> str:
+    """A format text whose values stand after ``shift`` others."""
     import re
 
     if not shift:

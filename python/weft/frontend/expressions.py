@@ -104,8 +104,16 @@ def defined(value: Any, name: str, frame: Frame, node: Any) -> Any:
         return value.value
     if isinstance(value, Undefined):
         why = value.why or "it is used before it is assigned"
-        raise error(f"variable '{name}' has no value here: {why}", node, frame, "assign it before, on every path")
+        kind = StagingError if value.why else Unassigned
+        raise kind(
+            f"variable '{name}' has no value here: {why}", remedy="assign it before, on every path",
+            loc=frame.parsed.loc(node),
+        )  # fmt: skip
     return value
+
+
+class Unassigned(StagingError):
+    """A variable is read that nothing has assigned so far."""
 
 
 def captured(name: str, frame: Frame, node: Any) -> Any:
@@ -198,6 +206,12 @@ def _joined(node: Any, frame: Frame) -> Any:
             staged.append(x)
             conv = "" if v.conversion in (-1, None) else "!" + chr(v.conversion)
             parts.append("{" + str(len(staged) - 1) + conv + (f":{spec}" if spec else "") + "}")
+        elif calls.contains_staged(x):
+            if spec or v.conversion == 97 or (v.conversion == 114 and isinstance(x, calls.Format)):
+                raise error("a format of a container or string of run-time values", v, frame, "format its items")
+            shown = calls.joined([x], "")
+            parts.append(calls.renumbered(shown.text, len(staged)))
+            staged.extend(shown.values)
         else:
             shown = _CONVERSIONS[v.conversion](x) if v.conversion in _CONVERSIONS else x
             parts.append(format(shown, spec).replace("{", "{{").replace("}", "}}"))

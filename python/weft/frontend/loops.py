@@ -421,7 +421,25 @@ def staged_for(
             done[:] = [block, contents]
         return again
 
-    fixpoint(c, attempt)
+    def first() -> None:
+        """Stage the first iteration alone, to learn what it defines for the others."""
+        params = c.params()
+        with s.builder.scope(params), s.tracking() as t:
+            c.enter(params)
+            running(lambda: body(wrap(lit(0), "py")))
+            c.pending = []
+            c.learn(t.contents())
+        t.undo()
+        for loc in c.pending:
+            c.add(loc)
+
+    with s.tracking() as t:
+        try:
+            fixpoint(c, attempt)
+        except expressions.Unassigned:
+            t.undo()
+            first()
+            fixpoint(c, attempt)
     block, contents = done
     with s.builder.at(frame.parsed.loc(node)):
         outs = s.builder.for_(trip, c.inits(), block)
