@@ -107,7 +107,9 @@ def _batch(f: Callable[[], Any], n: int) -> float:
 def child(script: str | Path, *args: str, **environment: str) -> dict[str, Any]:
     """Run a Python file of ours in a new process; what it prints last is JSON."""
     command = [sys.executable, str(ROOT / script), *args]
-    run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+    env = {**os.environ, **environment}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages have their byte code
+    run = subprocess.run(command, env=env, capture_output=True, text=True)
     if run.returncode:
         raise RuntimeError(f"{script} failed:\n{run.stderr}")
     return json.loads(run.stdout.splitlines()[-1])
