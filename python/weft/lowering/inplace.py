@@ -12,7 +12,7 @@ from weft.lowering import loops as L
 from weft.lowering.fuse import Root, loop_vars
 from weft.lowering.nests import compute
 from weft.lowering.state import whole
-from weft.lowering.values import Idx, Node, Stored, Value, is_expr, shape_of
+from weft.lowering.values import Idx, Node, Stored, Value, is_expr, loads, shape_of
 from weft.lowering.views import locate, places
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def store(lw: Lowering, op: Op) -> None:
         value = _temporary(lw, value, region)
     combine = REGISTRY["reduce_sum"] if op.prim is REGISTRY["accum"] else None
     scattered = any(isinstance(s, Gather) for s in spec)
+    if is_expr(value) and (region or scattered) and b in lw.reads(value):
+        value = L.Ref(lw.temp("t", value))  # one number for all places: read before the first of them is written
     if not region and not scattered and is_expr(value):
         place = L.Place(b, locate(None, axes, ()), shape)
         lw.emit(L.Write(place, value, combine, op.loc))  # type: ignore[arg-type]
@@ -157,6 +159,8 @@ class Accesses:
                     pass  # runs before, in a nest of its own: the schedule sees to that
                 case _:
                     raise TypeError(f"no such rule: {value.rule}")
+        elif is_expr(value):  # a number, read again for each element
+            self.found += [(x.place.buffer, tuple(x.place.index), tuple(x.place.shape)) for x in loads(value)]
 
     def index_of(self, value: Value, index: Idx, wrap: Size | None) -> Size:
         """An index that can be anything."""
