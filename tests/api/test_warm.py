@@ -115,3 +115,22 @@ def test_without_a_compiler_results_are_the_same_after_one_warning(tmp_path: Pat
     check(out)
     assert out["stderr"].count("no C++ compiler was found") == 1
     assert out["info"][0] == 1
+
+
+def test_threads_that_meet_at_a_first_call_compile_once() -> None:
+    import threading
+
+    import numpy as np
+
+    import weft
+
+    f = weft.jit(lambda x: x * 3.25 + 0.125)
+    results: list[Any] = []
+    threads = [threading.Thread(target=lambda n=n: results.append(f(np.ones(n)).sum() / n)) for n in range(2, 10)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert results == [3.375] * 8
+    info = f.cache_info()
+    assert info.compilations + info.loaded == 1

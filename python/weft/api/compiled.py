@@ -6,6 +6,7 @@ import functools
 import inspect
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +39,26 @@ def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
     if staging():
         return t.stage_call(args, kwargs)
+    known = len(t._programs)
     with _lock:
-        signature = t.signature(args, kwargs)
-        for leaf in signature.leaves:
-            if leaf.dtype == "I":
-                raise OverflowError(f"the integer {leaf.path} = {leaf.value} does not fit 64 bits")
-        plan = _interpreted(t, signature) or _plan(t, signature, args, kwargs)
-        if isinstance(plan, Plan):
-            t.add(signature.key, plan)
-            run = functools.partial(t.run, plan, args, kwargs)
+        if len(t._programs) != known:
+            run = functools.partial(t, *args, **kwargs)  # another thread compiled meanwhile: dispatch again
         else:
-            run = plan
+            run = _prepared(t, args, kwargs)
     return run()
+
+
+def _prepared(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Callable[[], Any]:
+    """What answers a call, with a plan for the next one like it."""
+    signature = t.signature(args, kwargs)
+    for leaf in signature.leaves:
+        if leaf.dtype == "I":
+            raise OverflowError(f"the integer {leaf.path} = {leaf.value} does not fit 64 bits")
+    plan = _interpreted(t, signature) or _plan(t, signature, args, kwargs)
+    if not isinstance(plan, Plan):
+        return plan  # type: ignore[no-any-return]
+    t.add(signature.key, plan)
+    return functools.partial(t.run, plan, args, kwargs)
 
 
 def _plan(t: Transformed, signature: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
