@@ -185,6 +185,30 @@ def written_through_another_name_in_one_branch(a, b, x):
     return v, w
 
 
+@case((A3, 1), (A3, -3), (A3, 2))
+def whole_written_from_one_of_its_elements(a, k):
+    u = np.zeros(3)
+    a[:] = np.tanh(u - a[k])
+    a[1:] = a[0] * 0.5
+    a -= a[k]
+
+
+@case((1.0, 3, A3), (-1.0, 3, A3), (-1.0, 0, A3), (-1.0, 1, A3))
+def written_in_one_branch_kept_by_a_loop_in_the_other(x, k, a):
+    u = np.zeros(3)
+    u[2] = x
+    if x > 0:
+        u[1] = 7.0
+        v = u * 1.0
+    else:
+        v = np.ones(3)
+        for i in range(k):
+            if a[i] < 1.5:
+                v = u
+        v = v + 1.0
+    return u, v
+
+
 # -- containers ------------------------------------------------------------------------------------------------------
 
 

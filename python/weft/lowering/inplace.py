@@ -78,9 +78,8 @@ def store(lw: Lowering, op: Op) -> None:
         root = Root(value, region, lambda pull, i: L.Place(b, locate(pull, axes, i), shape), combine, scattered, op.loc)
         compute(lw, [root])
     lw.env[out] = Stored(b, shape)
+    # ``a`` stays a holder: the other branch of an `if` may still need it
     lw.holders.setdefault(b, set()).add(out)
-    if isinstance(a, Var):
-        lw.holders[b].discard(a)
 
 
 def _named(out: Var, a: Any) -> Var:
