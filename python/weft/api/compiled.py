@@ -40,6 +40,7 @@ def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if staging():
         return t.stage_call(args, kwargs)
     known = len(t._programs)
+    run: Callable[[], Any]
     with _lock:
         if len(t._programs) != known:
             run = functools.partial(t, *args, **kwargs)  # another thread compiled meanwhile: dispatch again

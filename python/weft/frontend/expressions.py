@@ -209,9 +209,9 @@ def _joined(node: Any, frame: Frame) -> Any:
         elif calls.contains_staged(x):
             if spec or v.conversion == 97 or (v.conversion == 114 and isinstance(x, calls.Format)):
                 raise error("a format of a container or string of run-time values", v, frame, "format its items")
-            shown = calls.joined([x], "")
-            parts.append(calls.renumbered(shown.text, len(staged)))
-            staged.extend(shown.values)
+            inner = calls.joined([x], "")
+            parts.append(calls.renumbered(inner.text, len(staged)))
+            staged.extend(inner.values)
         else:
             shown = _CONVERSIONS[v.conversion](x) if v.conversion in _CONVERSIONS else x
             parts.append(format(shown, spec).replace("{", "{{").replace("}", "}}"))
