@@ -53,6 +53,8 @@ def negated(e: ast.expr) -> ast.expr:
     flipped: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
     if isinstance(e, ast.Compare) and len(e.ops) == 1 and type(e.ops[0]) in flipped:
         return ast.Compare(e.left, [flipped[type(e.ops[0])]()], e.comparators)
+    if isinstance(e, ast.UnaryOp) and isinstance(e.op, ast.Not):
+        return e.operand
     return ast.UnaryOp(ast.Not(), e)
 
 

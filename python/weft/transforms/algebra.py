@@ -65,6 +65,9 @@ def _add(s: Rewriter, op: Op) -> Atom | None:
         for a, b in ((x, y), (y, x)):
             if isinstance(b, Lit) and b.value == 0 and np.signbit(b.value) and _fits(a, op):
                 return a
+            d = s.definition(b)
+            if d is not None and d.prim is REGISTRY["neg"]:
+                return s.make(REGISTRY["sub"], a, d.args[0])
     return None
 
 
