@@ -11,7 +11,7 @@ namespace weft {
 // -- loops ------------------------------------------------------------------------------------------------------------
 
 // Additions' worth of work below which handing a chunk to another thread does not pay.
-constexpr i64 least_work = 400000;
+constexpr i64 least_work = 60000;
 
 // How many iterations of this cost make a chunk.
 inline i64 grain(i64 cost) { return cost >= least_work ? 1 : cost > 0 ? least_work / cost : least_work; }

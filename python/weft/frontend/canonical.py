@@ -69,13 +69,18 @@ def local_names(node: Any) -> tuple[set[str], set[str]]:
     return names - declared - nonlocal_, nonlocal_
 
 
-def assigned(body: list[Any]) -> tuple[set[str], set[str]]:
-    """Names that statements bind, and names of containers that they write into."""
+def assigned(body: list[Any]) -> tuple[set[str], set[str], set[str]]:
+    """Names that statements bind, names of containers that they write into, and names only changed by ``x op= ...``
+    (which binds a number anew, and writes an array in place)."""
     bound: set[str] = set()
     written: set[str] = set()
+    augmented: set[str] = set()
     for s in body:
         for n in (s, *(own_statements(s) if not isinstance(s, _FUNCTIONS) else ())):
-            if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Store):
+            if isinstance(n, gast.AugAssign) and isinstance(n.target, gast.Name):
+                augmented.add(n.target.id)
+                n.target.weft_augmented = True
+            if isinstance(n, gast.Name) and isinstance(n.ctx, gast.Store) and not hasattr(n, "weft_augmented"):
                 bound.add(n.id)
             elif isinstance(n, gast.FunctionDef):
                 bound.add(n.name)
@@ -85,9 +90,7 @@ def assigned(body: list[Any]) -> tuple[set[str], set[str]]:
                     base = base.value
                 if isinstance(base, gast.Name):
                     written.add(base.id)
-            if isinstance(n, gast.AugAssign) and isinstance(n.target, gast.Name):
-                written.add(n.target.id)
-    return bound, written
+    return bound, written, augmented - bound
 
 
 def names_read(node: Any) -> set[str]:

@@ -80,7 +80,9 @@ class Carries:
         self.rebound: set[Slot] = set()  # arrays inside carried containers that are not always the same ones
         self.pending: list[Location] = []
         self.live = getattr(node, "weft_head", None)
-        names, written = assigned(body)
+        names, written, augmented = assigned(body)
+        arrays = {n for n in augmented if isinstance(v := frame.locals.get(n), Staged) and v.cell is not None}
+        names, written = names | (augmented - arrays), written | arrays
         for name in sorted(names):
             if name in frame.parsed.local and name in frame.locals and self.is_live(VarLoc(frame, name)):
                 self.add(VarLoc(frame, name))

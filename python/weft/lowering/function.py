@@ -7,6 +7,7 @@ from weft.ir.sizes import Shape
 from weft.lowering import loops as L
 from weft.lowering.control import block, is_update, settle_twice
 from weft.lowering.inplace import copy, settle
+from weft.lowering.merge import merged
 from weft.lowering.prepare import count_uses, drop_dead, inline_calls
 from weft.lowering.state import Lowering
 from weft.lowering.values import Stored, Value, loads
@@ -47,7 +48,7 @@ def lower(f: Function) -> L.Program:
     results = _results(lw, f)
     block(lw, f.body)
     _finish(lw, f, results)
-    body = lw.frame.stmts
+    body = merged(lw.frame.stmts)
     meta = {
         "results": [_describe(lw, f, k) for k in range(len(f.results))],
         "host": lw.hosts,
