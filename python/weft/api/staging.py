@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from weft.errors import StagingError
 from weft.frontend import calls
 from weft.frontend.frame import State
 from weft.frontend.merge import AlwaysRaises, existed, mark_now
 from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
-from weft.ir.nodes import Atom, Block, Function, Renamer, Var
+from weft.ir.nodes import Atom, Function, Renamer, Var
 from weft.ir.sizes import Size
 from weft.ir.types import ArrayType
 from weft.staged.context import current
@@ -144,6 +142,3 @@ def take(tree: Tree, atoms: Sequence[Atom], flavours: Sequence[str] | None = Non
     leaves = leaf_types(tree)
     kinds = flavours or [leaf.flavour for leaf in leaves]
     return unflatten(tree, iter([wrap(a, k) for a, k in zip(atoms, kinds, strict=True)]), state())
-
-
-_ = (Block, np)

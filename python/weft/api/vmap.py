@@ -84,7 +84,7 @@ def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
 
 def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any, out_axes: Any, axis_size: Any) -> Any:
     from weft.api import staging as st
-    from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
+    from weft.frontend.trees import flatten, leaf_types, unflatten
     from weft.ir.types import ArrayType
     from weft.staged.arith import prim
     from weft.transforms.batch import batch
@@ -147,7 +147,6 @@ def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any,
         "np" if leaf.flavour == "py" and o.type.shape else leaf.flavour
         for leaf, o in zip(leaf_types(inner.tree), results, strict=True)
     ]
-    _ = Tree
     return st.take(inner.tree, results, flavours)
 
 

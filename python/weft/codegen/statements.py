@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Sequence
-from typing import Any
 
 from weft.codegen.chunks import first_value, written_locals
 from weft.codegen.expressions import PRIMARY, PRODUCT, SUM, Expressions, Text, ctype, reduction_clause
@@ -451,9 +450,6 @@ class Statements(Expressions):
             f"ctx->gemm(ctx, {s.dtype.num}, {int(s.trans_a)}, {int(s.trans_b)}, {m}, {n}, {k}, {a}, {lda}, {b}, {ldb}, "
             f"{c}, {ldc}, 0);"
         )
-
-
-_ = (SUM, Any)
 
 
 def _may_fail(stmts: Sequence[L.Stmt]) -> bool:

@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,12 @@ from weft.errors import StagingError
 from weft.frontend import assign, calls
 from weft.frontend.frame import State
 from weft.ir.nodes import lit
-from weft.ir.types import f64, i64
+from weft.ir.types import f64
 from weft.staged import arith
 from weft.staged.arith import prim
 from weft.staged.context import current
 from weft.staged.loops import Enumerate, Loopable, Range, Reversed, Zip, loopable
-from weft.staged.value import PY_DTYPES, Staged, is_number, lift, py_kind, size_object, wrap
+from weft.staged.value import Staged, is_number, lift, py_kind, size_object, wrap
 
 BUILTINS: dict[Any, Callable[..., Any]] = {}
 
@@ -616,6 +616,3 @@ def radians_(x: Any) -> Any:
 def degrees_(x: Any) -> Any:
     """``math.degrees``."""
     return wrap(prim("mul")(_scalar(x, "degrees"), lit(180 / math.pi, f64)), "py") if _staged(x) else math.degrees(x)
-
-
-_ = (Iterable, PY_DTYPES, i64)

@@ -20,7 +20,7 @@ from weft.frontend.source import Parsed, finish
 from weft.staged import arith, indexing
 from weft.staged.arith import prim
 from weft.staged.context import current
-from weft.staged.value import Staged, is_number, lift, wrap
+from weft.staged.value import Staged, lift
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     gast.Add: operator.add, gast.Sub: operator.sub, gast.Mult: operator.mul, gast.Div: operator.truediv,
@@ -516,12 +516,7 @@ def has_instance_dict(x: Any) -> bool:
 def s_native(x: Any) -> bool:
     """Whether an object's attributes are plain values of Python's: containers, strings, dtypes, weft's own objects."""
     module = type(x).__module__
-    return module in ("builtins", "numpy", "numpy.dtypes") or (module.split(".")[0] == "weft" and not is_user(x))
-
-
-def is_user(x: Any) -> bool:
-    """Whether a weft object wraps user code (a transformed function)."""
-    return False
+    return module in ("builtins", "numpy", "numpy.dtypes") or module.split(".")[0] == "weft"
 
 
 def s_native_module(m: Any) -> bool:
@@ -653,4 +648,3 @@ __all__ = [
     "state",
     "subscript",
 ]
-_ = (is_number, wrap)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weft.ir.nodes import Op, Var, vars_in_static
-from weft.ir.sizes import Dim, dim
+from weft.ir.sizes import dim
 from weft.ir.types import bool_
 from weft.lowering import loops as L
-from weft.lowering.values import Node, Stored, shape_of
+from weft.lowering.values import Node, Stored
 
 if TYPE_CHECKING:
     from weft.lowering.state import Lowering
@@ -68,6 +68,3 @@ def call_host(lw: Lowering, op: Op) -> None:
             lw.define(o, v)
         else:
             lw.env[o] = v
-
-
-_ = (Dim, shape_of)

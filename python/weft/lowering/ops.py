@@ -16,7 +16,7 @@ from weft.lowering.hostcalls import call_host, check, print_
 from weft.lowering.inplace import store
 from weft.lowering.nests import compute
 from weft.lowering.products import dot
-from weft.lowering.values import Node, Stored, Value, is_expr, shape_of
+from weft.lowering.values import Node, Stored, is_expr, shape_of
 
 if TYPE_CHECKING:
     from weft.lowering.state import Lowering
@@ -240,5 +240,3 @@ RULES: dict[str, Rule] = {
     "cumsum": cumulative, "cumprod": cumulative, "cummax": cumulative, "cummin": cumulative,
     "mask_indices": mask_indices, "gemm": dot,
 }  # fmt: skip
-
-_ = Value

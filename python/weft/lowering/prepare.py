@@ -10,7 +10,6 @@ from weft.ir.nodes import (
     For,
     Function,
     If,
-    Lit,
     Map,
     Op,
     Renamer,
@@ -170,6 +169,3 @@ def count_uses(b: Block, uses: dict[Var, int], inner: set[Var], depth: int, home
     for r in b.results:
         if isinstance(r, Var):
             use(r)
-
-
-_ = Lit

@@ -13,7 +13,7 @@ from typing import Any
 
 from weft.ir.nodes import Atom, Block, Function, Lit, Stmt, Var, free_vars
 from weft.ir.primitive import REGISTRY, Primitive
-from weft.ir.sizes import Dim, Shape, Size, dim, map_size, size_vars
+from weft.ir.sizes import Shape, Size, dim, map_size, size_vars
 from weft.ir.types import DType, i64, scalar
 from weft.lowering import loops as L
 from weft.lowering.values import (
@@ -22,7 +22,6 @@ from weft.lowering.values import (
     Stored,
     Value,
     dtype_of,
-    expr_vars,
     is_expr,
     is_simple,
     loads,
@@ -485,6 +484,3 @@ def whole(b: L.Buffer, shape: Shape) -> Callable[[Any, Idx], L.Place]:
 def stmt_free(s: Stmt) -> frozenset[Var]:
     """The variables a statement uses from outside."""
     return frozenset(free_vars(s))
-
-
-_ = (Dim, expr_vars)
