@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import functools
-import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +14,6 @@ import numpy as np
 from weft.errors import StagingError
 from weft.frontend import assign, calls
 from weft.frontend.frame import State
-from weft.ir.nodes import lit
 from weft.ir.types import f64
 from weft.staged import arith
 from weft.staged.arith import prim
@@ -48,7 +46,8 @@ def items(x: Any) -> list[Any]:
     return assign.static_items(x, None, None)  # type: ignore[arg-type]
 
 
-def _lifted(x: Any) -> Any:
+def lifted(x: Any) -> Any:
+    """A concrete array as a staged one; anything else as it is."""
     return lift(x) if isinstance(x, np.ndarray) else x
 
 
@@ -67,7 +66,7 @@ def range_(*args: Any) -> Any:
 @builtin(len)
 def len_(x: Any) -> Any:
     """``len``: an array's first size."""
-    x = _lifted(x)
+    x = lifted(x)
     if isinstance(x, Staged):
         if not x.type.shape:
             raise arith.op_error(TypeError, "len() of unsized object")
@@ -83,7 +82,7 @@ def len_(x: Any) -> Any:
 @builtin(enumerate)
 def enumerate_(x: Any, start: Any = 0) -> Any:
     """``enumerate``."""
-    part = loopable(_lifted(x))
+    part = loopable(lifted(x))
     if part is not None and not isinstance(x, range):
         return Enumerate(part, start)
     if part is not None:
@@ -96,7 +95,7 @@ def enumerate_(x: Any, start: Any = 0) -> Any:
 @builtin(zip)
 def zip_(*xs: Any, strict: bool = False) -> Any:
     """``zip``: stays a loop if all its parts do."""
-    parts = [loopable(_lifted(x)) for x in xs]
+    parts = [loopable(lifted(x)) for x in xs]
     if parts and all(p is not None for p in parts):
         return Zip([p for p in parts if p is not None], strict)
     known = [len(x) for x, p in builtins.zip(xs, parts) if p is None and hasattr(x, "__len__")]
@@ -125,7 +124,7 @@ def reversed_(x: Any) -> Any:
         return x[::-1]
     if isinstance(x, Range):
         return x.reversed()
-    part = loopable(_lifted(x))
+    part = loopable(lifted(x))
     return Reversed(part) if part is not None else items(x)[::-1]
 
 
@@ -154,7 +153,7 @@ def reduce_(fn: Any, xs: Any, *start: Any) -> Any:
 @builtin(sorted)
 def sorted_(xs: Any, *, key: Any = None, reverse: bool = False) -> Any:
     """``sorted`` of static structure; of an array, a sorted list of its items cannot be told."""
-    x = _lifted(xs)
+    x = lifted(xs)
     if isinstance(x, Staged):
         raise StagingError("sorted() of an array", remedy="use np.sort", loc=current().loc)
     if key is None:
@@ -190,7 +189,8 @@ def set_(x: Any = ()) -> Any:
 # -- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _staged(*xs: Any) -> bool:
+def is_staged(*xs: Any) -> bool:
+    """Whether any of these is a run-time value."""
     return any(isinstance(x, Staged | np.ndarray) for x in xs)
 
 
@@ -235,14 +235,14 @@ BUILTINS[min] = _reduction("min", "lt")
 @builtin(sum)
 def sum_(xs: Any, start: Any = 0) -> Any:
     """``sum``: of an array's rows as a loop's would be, in order."""
-    x = _lifted(xs)
+    x = lifted(xs)
     if isinstance(x, Staged) and _is_zero(start):
         if x.ndim == 1:
             return calls.call(np.sum, (x,), {})
         return calls.call(np.sum, (x,), {"axis": 0})
     acc = start
     for v in items(xs):
-        acc = arith.add(acc, v) if _staged(acc, v) else calls.call(operator.add, (acc, v), {})
+        acc = arith.add(acc, v) if is_staged(acc, v) else calls.call(operator.add, (acc, v), {})
     return acc
 
 
@@ -253,7 +253,7 @@ def _is_zero(x: Any) -> bool:
 @builtin(abs, operator.abs)
 def abs_(x: Any) -> Any:
     """``abs``."""
-    if _staged(x):
+    if is_staged(x):
         return arith.absolute(x)
     fn = getattr(type(x), "__abs__", None)
     return calls.call(fn, (x,), {}) if hasattr(fn, "__code__") else abs(x)
@@ -262,7 +262,7 @@ def abs_(x: Any) -> Any:
 @builtin(pow)
 def pow_(x: Any, y: Any, m: Any = None) -> Any:
     """``pow``."""
-    if not _staged(x, y):
+    if not is_staged(x, y):
         return pow(x, y, m) if m is not None else pow(x, y)
     if m is not None:
         raise StagingError("pow() with a modulus is not compiled", loc=current().loc)
@@ -272,13 +272,13 @@ def pow_(x: Any, y: Any, m: Any = None) -> Any:
 @builtin(divmod)
 def divmod_(x: Any, y: Any) -> Any:
     """``divmod``."""
-    return (arith.floordiv(x, y), arith.mod(x, y)) if _staged(x, y) else divmod(x, y)
+    return (arith.floordiv(x, y), arith.mod(x, y)) if is_staged(x, y) else divmod(x, y)
 
 
 @builtin(round)
 def round_(x: Any, ndigits: Any = None) -> Any:
     """``round``: half to even."""
-    if not _staged(x):
+    if not is_staged(x):
         return round(x, ndigits)
     v = lift(x)
     if ndigits is not None:
@@ -298,7 +298,7 @@ def _conversion(kind: type) -> Callable[..., Any]:
     def convert(x: Any = zero, *rest: Any) -> Any:
         if isinstance(x, calls.Format):
             raise StagingError("a number from a run-time string", loc=current().loc)
-        if not _staged(x, *rest):
+        if not is_staged(x, *rest):
             fn = getattr(type(x), f"__{kind.__name__}__", None)
             if hasattr(fn, "__code__"):
                 return calls.call(fn, (x,), {})
@@ -306,7 +306,7 @@ def _conversion(kind: type) -> Callable[..., Any]:
         if kind is complex and rest:
             parts = [arith.cast(lift(v).atom, f64) for v in (x, *rest)]
             return wrap(prim("complex_")(*parts), "py")
-        return arith.to_py(_lifted(x), kind)
+        return arith.to_py(lifted(x), kind)
 
     return convert
 
@@ -328,7 +328,7 @@ def all_(xs: Any) -> Any:
 
 
 def _quantify(xs: Any, combine: Callable[[Any, Any], Any], empty: bool) -> Any:
-    x = _lifted(xs)
+    x = lifted(xs)
     if isinstance(x, Staged):
         return calls.call(np.all if empty else np.any, (x,), {})
     out: Any = empty
@@ -458,7 +458,7 @@ def _binary_operator(fn: Any) -> None:
         from weft.frontend import expressions
 
         frame = _state().frames[-1]
-        if fn in arith.BINARY and not _staged(x, y) and not _custom(x, y):
+        if fn in arith.BINARY and not is_staged(x, y) and not _custom(x, y):
             return fn(x, y)
         if fn in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):
             return arith.BINARY[fn](x, y)
@@ -475,144 +475,3 @@ for _op in (*arith.BINARY, operator.matmul):
     _binary_operator(_op)
 BUILTINS[operator.neg] = arith.neg
 BUILTINS[operator.getitem] = lambda x, k: x[k]
-
-
-# -- math ------------------------------------------------------------------------------------------------------------
-
-
-def _scalar(x: Any, name: str) -> Any:
-    """A ``math`` operand as float64; ``math`` takes scalars only and answers Python floats."""
-    v = lift(x)
-    if v.type.shape:
-        raise arith.op_error(TypeError, f"only 0-dimensional arrays can be converted to Python scalars (math.{name})")
-    if v.dtype.kind == "c":
-        raise arith.op_error(TypeError, "must be real number, not complex")
-    return arith.cast(v.atom, f64)
-
-
-def _domain(ok: Any, message: str = "math domain error") -> None:
-    prim("check")(ok, exc="ValueError", message=message)
-
-
-def _math(name: str, primitive: str, arity: int = 1, domain: Callable[..., Any] | None = None) -> None:
-    native = getattr(math, name)
-
-    def apply(*xs: Any) -> Any:
-        if not _staged(*xs):
-            return native(*xs)
-        if len(xs) != arity:
-            raise arith.op_error(TypeError, f"math.{name} takes {arity} argument(s) ({len(xs)} given)")
-        atoms = [_scalar(x, name) for x in xs]
-        if domain is not None:
-            _domain(domain(*atoms))
-        return wrap(prim(primitive)(*atoms), "py")
-
-    BUILTINS[native] = apply
-
-
-def _nan_or(test: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda x: prim("bitor")(test(x), prim("isnan")(x))
-
-
-_positive = _nan_or(lambda x: prim("gt")(x, lit(0.0, f64)))
-_unit = _nan_or(lambda x: prim("le")(prim("abs")(x), lit(1.0, f64)))
-for _name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1", "fabs", "atan", "asinh", "cbrt", "exp2"):
-    if hasattr(math, _name):
-        _math(_name, {"fabs": "abs", "atan": "arctan", "asinh": "arcsinh"}.get(_name, _name))
-_math("sqrt", "sqrt", domain=_nan_or(lambda x: prim("ge")(x, lit(0.0, f64))))
-for _name in ("log2", "log10"):
-    _math(_name, _name, domain=_positive)
-_math("log1p", "log1p", domain=_nan_or(lambda x: prim("gt")(x, lit(-1.0, f64))))
-_math("asin", "arcsin", domain=_unit)
-_math("acos", "arccos", domain=_unit)
-_math("acosh", "arccosh", domain=_nan_or(lambda x: prim("ge")(x, lit(1.0, f64))))
-_math("atanh", "arctanh", domain=_nan_or(lambda x: prim("lt")(prim("abs")(x), lit(1.0, f64))))
-_math("atan2", "arctan2", 2)
-_math("copysign", "copysign", 2)
-_math("fmod", "fmod", 2, domain=lambda x, y: prim("ne")(y, lit(0.0, f64)))
-
-
-@builtin(math.log)
-def log_(x: Any, base: Any = None) -> Any:
-    """``math.log``."""
-    if not _staged(x, base):
-        return math.log(x) if base is None else math.log(x, base)
-    a = _scalar(x, "log")
-    _domain(_positive(a))
-    out = wrap(prim("log")(a), "py")
-    return out if base is None else arith.truediv(out, log_(base))
-
-
-@builtin(math.pow)
-def math_pow(x: Any, y: Any) -> Any:
-    """``math.pow``: floats."""
-    return arith.power(arith.to_py(lift(x), float), arith.to_py(lift(y), float)) if _staged(x, y) else math.pow(x, y)
-
-
-@builtin(math.hypot)
-def hypot_(*xs: Any) -> Any:
-    """``math.hypot``."""
-    if not _staged(*xs):
-        return math.hypot(*xs)
-    atoms = [_scalar(x, "hypot") for x in xs]
-    out = atoms[0] if len(atoms) > 1 else prim("abs")(atoms[0])
-    for a in atoms[1:]:
-        out = prim("hypot")(out, a)
-    return wrap(out, "py")
-
-
-def _rounding(name: str, primitive: str) -> None:
-    native = getattr(math, name)
-
-    def apply(x: Any) -> Any:
-        if not _staged(x):
-            return native(x)
-        v = lift(x)
-        if v.dtype.kind in "iub" and not v.type.shape:
-            return arith.to_py(v, int)
-        return arith.to_py(wrap(prim(primitive)(_scalar(x, name)), "py"), int)
-
-    BUILTINS[native] = apply
-
-
-for _name in ("floor", "ceil", "trunc"):
-    _rounding(_name, _name)
-
-
-def _predicate(name: str) -> None:
-    native = getattr(math, name)
-    BUILTINS[native] = lambda x: wrap(prim(name)(_scalar(x, name)), "py") if _staged(x) else native(x)
-
-
-for _name in ("isnan", "isinf", "isfinite"):
-    _predicate(_name)
-
-
-@builtin(math.fsum)
-def fsum_(xs: Any) -> Any:
-    """``math.fsum`` promises exact rounding, which compiled code does not give."""
-    raise StagingError("math.fsum is not compiled", remedy="use sum() or np.sum", loc=current().loc)
-
-
-@builtin(math.prod)
-def prod_(xs: Any, *, start: Any = 1) -> Any:
-    """``math.prod``."""
-    x = _lifted(xs)
-    if isinstance(x, Staged):
-        return arith.mul(start, calls.call(np.prod, (x,), {}))
-    acc = start
-    for v in items(xs):
-        acc = arith.mul(acc, v) if _staged(acc, v) else acc * v
-    return acc
-
-
-@builtin(math.radians)
-def radians_(x: Any) -> Any:
-    """``math.radians``."""
-    return wrap(prim("mul")(_scalar(x, "radians"), lit(math.pi / 180, f64)), "py") if _staged(x) else math.radians(x)
-
-
-@builtin(math.degrees)
-def degrees_(x: Any) -> Any:
-    """``math.degrees``."""
-    return wrap(prim("mul")(_scalar(x, "degrees"), lit(180 / math.pi, f64)), "py") if _staged(x) else math.degrees(x)

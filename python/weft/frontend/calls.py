@@ -205,6 +205,7 @@ def contains_staged(x: Any) -> bool:
 
 def handler_of(fn: Any) -> Callable[..., Any] | None:
     """The library function that stands for a builtin, a ``math`` or a NumPy function."""
+    from weft.frontend import mathematics  # noqa: F401  (enters the functions of math)
     from weft.frontend.builtin import BUILTINS
     from weft.numpy.registry import NUMPY
 
