@@ -8,9 +8,11 @@ from weft.lowering import loops as L
 from weft.lowering.control import block, is_update, settle_twice
 from weft.lowering.inplace import copy, settle
 from weft.lowering.merge import merged
-from weft.lowering.prepare import count_uses, drop_dead, inline_calls
+from weft.lowering.prepare import count_uses
 from weft.lowering.state import Lowering
 from weft.lowering.values import Stored, Value, loads
+from weft.transforms.dead import drop_dead
+from weft.transforms.inline import inline_calls
 
 
 def lower(f: Function) -> L.Program:

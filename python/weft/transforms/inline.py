@@ -51,7 +51,9 @@ def inlined(s: Call, active: tuple[Function, ...] = ()) -> Block:
     """A copy of the called function's body in the caller's variables; it has no parameters."""
     func = s.func
     if any([func is f for f in active]):
-        raise NotImplementedError(f"{func.name} calls itself: derivatives of recursive functions are not supported")
+        raise NotImplementedError(
+            f"{func.name} calls itself: recursive functions are not inlined, so neither differentiated nor compiled"
+        )
     sizes: dict[Var, Size] = {}
     for symbol, p, axis in func.sizes:
         sizes[symbol] = s.args[p].type.shape[axis]
