@@ -222,9 +222,10 @@ void Run::parallel_entry(WeftContext* context, weft_i64 n, weft_i64 grain, WeftB
   parallel_for(n, grain, body, env);
 }
 
-void Run::gemm_entry(WeftContext*, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k,
-                     const void* a, weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, int accumulate) {
+int Run::gemm_entry(WeftContext*, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k,
+                    const void* a, weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, int accumulate) {
   gemm_any(dtype, trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc, accumulate != 0);
+  return WEFT_OK;
 }
 
 PyObject* Run::value(std::size_t k) {

@@ -40,7 +40,7 @@ TYPES = {
     "result": C.CFUNCTYPE(PTR, PTR, INT, INT, C.POINTER(I64)),
     "host": C.CFUNCTYPE(INT, PTR, INT, INT, C.POINTER(View)),
     "parallel": C.CFUNCTYPE(None, PTR, I64, I64, BODY, PTR),
-    "gemm": C.CFUNCTYPE(None, PTR, INT, INT, INT, I64, I64, I64, PTR, I64, PTR, I64, PTR, I64, INT),
+    "gemm": C.CFUNCTYPE(INT, PTR, INT, INT, INT, I64, I64, I64, PTR, I64, PTR, I64, PTR, I64, INT),
 }
 
 
@@ -143,7 +143,7 @@ class Run:
             body(env, lo, hi)
 
     def gemm(self, ctx: int, dtype: int, ta: int, tb: int, m: int, n: int, k: int, a: int, lda: int, b: int, ldb: int,
-             c: int, ldc: int, acc: int) -> None:  # fmt: skip
+             c: int, ldc: int, acc: int) -> int:  # fmt: skip
         t = NUMBERS[dtype]
 
         def matrix(p: int, rows: int, cols: int, ld: int) -> np.ndarray:
@@ -156,6 +156,7 @@ class Run:
         y = matrix(b, n, k, ldb).T if tb else matrix(b, k, n, ldb)
         out = matrix(c, m, n, ldc)
         out[...] = x @ y + (out if acc else 0)
+        return 0
 
 
 class Compiled:

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-#define WEFT_ABI_VERSION 1
+#define WEFT_ABI_VERSION 2
 
 typedef long long weft_i64;
 
@@ -35,10 +35,37 @@ struct WeftContext {
   int (*host)(WeftContext*, int id, int count, const WeftView* views);
   // Runs body over [0, n) in chunks of at least `grain`, on the pool's threads; nested calls run inline.
   void (*parallel)(WeftContext*, weft_i64 n, weft_i64 grain, WeftBody body, void* env);
-  // c[m,n] (+)= op(a) @ op(b), row-major; dtype is NumPy's number for float32/64, complex64/128.
-  void (*gemm)(WeftContext*, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a,
-               weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, int accumulate);
+  // c[m,n] (+)= op(a) @ op(b), row-major; dtype is NumPy's number for float32/64, complex64/128. Nonzero: there is no
+  // library for it (on a device only), and nothing was done.
+  int (*gemm)(WeftContext*, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a,
+              weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, int accumulate);
+
+  // What follows is for programs that run on a device (null otherwise). There `alloc`, `release` and `result` deal in
+  // the device's memory, array inputs lie in it, and all work is queued in order on the call's stream; `host` takes
+  // views of the host's memory as ever. What returns int gives a status: nonzero, and the entry must return it at once.
+  //
+  // Queues kernel `kernel` of the artifact: `blocks` blocks of `threads` threads; args[i] points to argument i.
+  int (*launch)(WeftContext*, int kernel, weft_i64 blocks, int threads, void** args);
+  // Copies `bytes` from the device to the host, the other way, and within the device. `read` waits for all that is
+  // queued, and `write` has read the host's memory when it returns; copies within the device are queued.
+  int (*read)(WeftContext*, void* host, const void* device, weft_i64 bytes);
+  int (*write)(WeftContext*, void* device, const void* host, weft_i64 bytes);
+  int (*copy)(WeftContext*, void* to, const void* from, weft_i64 bytes);
+  // Where kernels record their first failure: a WeftFailure in the device's memory, all zero at the start.
+  void* failure;
+  // Waits for all that is queued and raises what kernels recorded. `read` does so too.
+  int (*check)(WeftContext*);
 };
+
+// A failed check in a kernel: host function `id` is to be called on `count` scalars, each in 16 bytes of `data`.
+typedef struct WeftFailure {
+  int status;  // WEFT_ERROR or WEFT_NO_MEMORY once something failed
+  int id;
+  int count;
+  int dtypes[4];
+  int unused;
+  weft_i64 data[4][2];
+} WeftFailure;
 
 enum { WEFT_OK = 0, WEFT_ERROR = 1, WEFT_NO_MEMORY = 2 };
 

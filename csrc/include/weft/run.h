@@ -37,9 +37,9 @@ class Run : public WeftContext {
   static void* result_entry(WeftContext* context, int k, int rank, const weft_i64* dims);
   static int host_entry(WeftContext* context, int id, int count, const WeftView* views);
   static void parallel_entry(WeftContext* context, weft_i64 n, weft_i64 grain, WeftBody body, void* env);
-  static void gemm_entry(WeftContext* context, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k,
-                         const void* a, weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc,
-                         int accumulate);
+  static int gemm_entry(WeftContext* context, int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k,
+                        const void* a, weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc,
+                        int accumulate);
 
   int call_host(int id, int count, const WeftView* views);
   void lock() {

@@ -14,7 +14,7 @@ try:  # hashlib would load OpenSSL, which takes 6 ms of every warm start
 except ImportError:
     from hashlib import blake2b
 
-ABI_VERSION = 1  # as WEFT_ABI_VERSION in csrc/include/weft/abi.h
+ABI_VERSION = 2  # as WEFT_ABI_VERSION in csrc/include/weft/abi.h
 
 
 def digest(*parts: str | bytes) -> str:
