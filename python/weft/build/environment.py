@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import platform
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,8 @@ try:  # hashlib would load OpenSSL, which takes 6 ms of every warm start
 except ImportError:
     from hashlib import blake2b
 
-ABI_VERSION = 2  # as WEFT_ABI_VERSION in csrc/include/weft/abi.h
+from weft._runtime import ABI_VERSION
+from weft.runtime.processor import cpu_features, described
 
 
 def digest(*parts: str | bytes) -> str:
@@ -28,31 +28,9 @@ def digest(*parts: str | bytes) -> str:
 
 
 @functools.cache
-def _cpu() -> dict[str, str]:
-    """What the system says of its first processor."""
-    found = {"machine": platform.machine()}
-    try:
-        with open("/proc/cpuinfo") as f:
-            for line in f:
-                if not line.strip():  # its block ends with an empty line
-                    break
-                name, _, value = line.partition(":")
-                if name.strip() in {"vendor_id", "cpu family", "model", "flags", "Features", "CPU part"}:
-                    found[name.strip()] = value.strip()
-    except OSError:
-        found["model"] = platform.processor()
-    return found
-
-
-def cpu_features() -> frozenset[str]:
-    """The names of the processor's features, as Linux has them (empty elsewhere)."""
-    return frozenset((_cpu().get("flags") or _cpu().get("Features") or "").split())
-
-
-@functools.cache
 def cpu_identity() -> str:
     """A hash of the processor's model and features: code for the native processor runs only where it is equal."""
-    return digest(*(f"{name}={value}" for name, value in _cpu().items()))
+    return digest(*(f"{name}={value}" for name, value in described().items()))
 
 
 @functools.cache
