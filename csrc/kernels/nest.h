@@ -1,12 +1,12 @@
 // What generated nests call: chunks on the runtime's threads, scratch memory, errors. Needs the prelude's declarations.
 #pragma once
 
+#include "numbers.h"
 #include "scalar.h"
 
 namespace weft {
 
 #define WEFT_CHUNK __attribute__((noinline))
-#define WEFT_UNLIKELY(test) __builtin_expect(!!(test), 0)
 
 // -- loops ------------------------------------------------------------------------------------------------------------
 
@@ -69,32 +69,6 @@ __attribute__((noinline)) bool grow(WeftContext* ctx, T*& rows, i64& capacity, i
 }
 
 // -- errors -----------------------------------------------------------------------------------------------------------
-
-template <class T>
-struct number;
-template <class T>
-inline constexpr int number_of = number<T>::value;
-#define WEFT_NUMBER(T, n)           \
-  template <>                       \
-  struct number<T> {                \
-    static constexpr int value = n; \
-  };
-WEFT_NUMBER(bool, 0)
-WEFT_NUMBER(i8, 1)
-WEFT_NUMBER(u8, 2)
-WEFT_NUMBER(i16, 3)
-WEFT_NUMBER(u16, 4)
-WEFT_NUMBER(i32, 5)
-WEFT_NUMBER(u32, 6)
-WEFT_NUMBER(i64, 7)
-WEFT_NUMBER(u64, 8)
-WEFT_NUMBER(f32, 11)
-WEFT_NUMBER(f64, 12)
-WEFT_NUMBER(c64, 14)
-WEFT_NUMBER(c128, 15)
-#ifdef WEFT_HAS_F16
-WEFT_NUMBER(f16, 23)
-#endif
 
 // Calls a host function that raises, on scalars.
 template <class... T>

@@ -2,7 +2,26 @@
 //
 // Depends on nothing, so that a generated file parses in milliseconds: C's math functions are declared here. Compile
 // with -fwrapv -fno-math-errno, never with -ffast-math. Overloads are chosen by type: f(f64), f(f32), f(c128), ...
+//
+// In device code (nvcc, NVRTC, or the emulator of tests/cuda) the same functions stand on CUDA's, and there is no f16.
 #pragma once
+
+#if defined(__CUDACC__) || defined(WEFT_EMULATED)
+#define WEFT_DEVICE 1
+#define WEFT_FN __device__ inline
+#else
+#define WEFT_FN inline
+#endif
+#define WEFT_UNLIKELY(test) __builtin_expect(!!(test), 0)
+
+// NVRTC knows few of the builtins that generated text uses.
+#ifdef __CUDACC_RTC__
+#define __builtin_inf() __longlong_as_double(0x7ff0000000000000ll)
+#define __builtin_inff() __int_as_float(0x7f800000)
+#define __builtin_nan(x) __longlong_as_double(0x7ff8000000000000ll)
+#define __builtin_nanf(x) __int_as_float(0x7fc00000)
+#define __builtin_memcpy(a, b, n) memcpy(a, b, n)
+#endif
 
 namespace weft {
 
@@ -16,12 +35,32 @@ typedef unsigned u32;
 typedef unsigned long long u64;
 typedef float f32;
 typedef double f64;
-#if defined(__FLT16_MANT_DIG__)
+#if defined(__FLT16_MANT_DIG__) && !defined(WEFT_DEVICE)
 #define WEFT_HAS_F16 1
 typedef _Float16 f16;
 #endif
 
 // -- C's math library, with its vector variants ---------------------------------------------------------------------
+
+#ifdef WEFT_DEVICE
+
+// clang-format off
+#define WEFT_UNARY(attribute, name) \
+  WEFT_FN f64 name(f64 x) { return ::name(x); } \
+  WEFT_FN f32 name(f32 x) { return ::name##f(x); }
+#define WEFT_BINARY(attribute, name) \
+  WEFT_FN f64 name(f64 x, f64 y) { return ::name(x, y); } \
+  WEFT_FN f32 name(f32 x, f32 y) { return ::name##f(x, y); }
+#define WEFT_BUILTIN(name) WEFT_UNARY(, name)
+// clang-format on
+
+WEFT_FN f64 abs(f64 x) { return ::fabs(x); }
+WEFT_FN f32 abs(f32 x) { return ::fabsf(x); }
+WEFT_BINARY(, copysign)
+WEFT_FN bool signbit(f64 x) { return __double_as_longlong(x) < 0; }
+WEFT_FN bool signbit(f32 x) { return __float_as_int(x) < 0; }
+
+#else
 
 // glibc shows its SIMD variants only under -ffast-math; declaring them gives them to the vectoriser at plain -O3, with
 // NaN and infinities intact (up to 4 ulp). Level 1: glibc 2.22; level 2: glibc 2.35, told by a header that came with
@@ -64,6 +103,15 @@ typedef _Float16 f16;
   inline f32 name(f32 x) { return __builtin_##name##f(x); }
 // clang-format on
 
+inline f64 abs(f64 x) { return __builtin_fabs(x); }
+inline f32 abs(f32 x) { return __builtin_fabsf(x); }
+inline f64 copysign(f64 x, f64 y) { return __builtin_copysign(x, y); }
+inline f32 copysign(f32 x, f32 y) { return __builtin_copysignf(x, y); }
+inline bool signbit(f64 x) { return __builtin_signbit(x) != 0; }
+inline bool signbit(f32 x) { return __builtin_signbit(x) != 0; }
+
+#endif
+
 WEFT_UNARY(WEFT_SIMD, exp)
 WEFT_UNARY(WEFT_SIMD, log)
 WEFT_UNARY(WEFT_SIMD, sin)
@@ -93,12 +141,10 @@ WEFT_BUILTIN(floor)
 WEFT_BUILTIN(ceil)
 WEFT_BUILTIN(trunc)
 WEFT_BUILTIN(rint)
-inline f64 copysign(f64 x, f64 y) { return __builtin_copysign(x, y); }
-inline f32 copysign(f32 x, f32 y) { return __builtin_copysignf(x, y); }
 
 // Both values are computed, as the operation says: a call in one arm of `?:` would keep a loop from being vectorised.
 template <class T>
-inline T select(bool c, T x, T y) {
+WEFT_FN T select(bool c, T x, T y) {
   return c ? x : y;
 }
 
@@ -106,23 +152,21 @@ inline T select(bool c, T x, T y) {
 
 // clang-format off
 #define WEFT_FLOAT(T) \
-  inline bool isnan(T x) { return x != x; } \
-  inline bool isinf(T x) { return x == (T)__builtin_inf() || x == -(T)__builtin_inf(); } \
-  inline bool isfinite(T x) { return x - x == 0; } \
-  inline bool signbit(T x) { return __builtin_signbit(x) != 0; } \
-  inline T abs(T x) { return (T)__builtin_fabs(x); } \
-  inline T sign(T x) { return x != x ? x : (T)((x > 0) - (x < 0)); } \
-  inline T maximum(T x, T y) { return x >= y || x != x ? x : y; } \
-  inline T minimum(T x, T y) { return x <= y || x != x ? x : y; } \
-  inline T fmax(T x, T y) { return x >= y || y != y ? x : y; } \
-  inline T fmin(T x, T y) { return x <= y || y != y ? x : y; } \
+  WEFT_FN bool isnan(T x) { return x != x; } \
+  WEFT_FN bool isinf(T x) { return x == (T)__builtin_inf() || x == -(T)__builtin_inf(); } \
+  WEFT_FN bool isfinite(T x) { return x - x == 0; } \
+  WEFT_FN T sign(T x) { return x != x ? x : (T)((x > 0) - (x < 0)); } \
+  WEFT_FN T maximum(T x, T y) { return x >= y || x != x ? x : y; } \
+  WEFT_FN T minimum(T x, T y) { return x <= y || x != x ? x : y; } \
+  WEFT_FN T fmax(T x, T y) { return x >= y || y != y ? x : y; } \
+  WEFT_FN T fmin(T x, T y) { return x <= y || y != y ? x : y; } \
   /* Python's %: the sign of the divisor. A zero remainder has the divisor's sign too. */ \
-  inline T mod(T x, T y) { \
+  WEFT_FN T mod(T x, T y) { \
     T r = fmod(x, y); \
     if (y == 0) return r; \
     return r == 0 ? copysign((T)0, y) : (y < 0) != (r < 0) ? r + y : r; \
   } \
-  inline T floordiv(T x, T y) { \
+  WEFT_FN T floordiv(T x, T y) { \
     if (y == 0) return x / y; \
     T r = fmod(x, y), q = (x - r) / y; \
     if (r != 0 && (y < 0) != (r < 0)) q -= 1; \
@@ -130,7 +174,7 @@ inline T select(bool c, T x, T y) {
     T f = floor(q); \
     return q - f > (T)0.5 ? f + 1 : f; \
   } \
-  inline T logaddexp(T x, T y) { \
+  WEFT_FN T logaddexp(T x, T y) { \
     if (x == y) return x + (T)0.693147180559945309417232121458176568; \
     T d = x - y; \
     return d > 0 ? x + log1p(exp(-d)) : d <= 0 ? y + log1p(exp(d)) : d; \
@@ -147,33 +191,33 @@ template <class T>
 inline constexpr bool is_signed = (T)-1 < (T)0;
 
 template <class T>
-inline T abs(T x) {
+WEFT_FN T abs(T x) {
   if constexpr (is_signed<T>) return (T)(x < 0 ? -x : x);
   return x;
 }
 template <class T>
-inline T sign(T x) {
+WEFT_FN T sign(T x) {
   if constexpr (is_signed<T>) return (T)((x > 0) - (x < 0));
   return (T)(x > 0);
 }
 template <class T>
-inline T maximum(T x, T y) {
+WEFT_FN T maximum(T x, T y) {
   return x >= y ? x : y;
 }
 template <class T>
-inline T minimum(T x, T y) {
+WEFT_FN T minimum(T x, T y) {
   return x <= y ? x : y;
 }
 template <class T>
-inline T fmax(T x, T y) {
+WEFT_FN T fmax(T x, T y) {
   return x >= y ? x : y;
 }
 template <class T>
-inline T fmin(T x, T y) {
+WEFT_FN T fmin(T x, T y) {
   return x <= y ? x : y;
 }
 template <class T>
-inline T floordiv(T x, T y) {
+WEFT_FN T floordiv(T x, T y) {
   if (y == 0) return 0;
   if constexpr (is_signed<T>) {
     if (y == (T)-1) return (T)-x;
@@ -183,18 +227,18 @@ inline T floordiv(T x, T y) {
   return (T)(x / y);
 }
 template <class T>
-inline T fmod(T x, T y) {
+WEFT_FN T fmod(T x, T y) {
   if (y == 0 || (is_signed<T> && y == (T)-1)) return 0;
   return (T)(x % y);
 }
 template <class T>
-inline T mod(T x, T y) {
+WEFT_FN T mod(T x, T y) {
   T r = fmod(x, y);
   if constexpr (is_signed<T>) return r != 0 && (r < 0) != (y < 0) ? (T)(r + y) : r;
   return r;
 }
 template <class T>
-inline T pow(T x, T n) {
+WEFT_FN T pow(T x, T n) {
   if constexpr (is_signed<T>) {
     if (n < 0) return x == 1 ? (T)1 : x == -1 ? (T)(n & 1 ? -1 : 1) : (T)0;
   }
@@ -205,11 +249,11 @@ inline T pow(T x, T n) {
   }
 }
 template <class T>
-inline T shl(T x, T n) {
+WEFT_FN T shl(T x, T n) {
   return (u64)n < 8 * sizeof(T) ? (T)((u64)x << n) : (T)0;
 }
 template <class T>
-inline T shr(T x, T n) {
+WEFT_FN T shr(T x, T n) {
   if ((u64)n < 8 * sizeof(T)) return (T)(x >> n);
   if constexpr (is_signed<T>) return (T)(x < 0 ? -1 : 0);
   return 0;
