@@ -6,7 +6,6 @@ where one cannot be described for another process nothing is stored, and the nex
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from weft.build import cache as caches
 from weft.build import index
 from weft.build.index import Dependency, Guard, Record, Unindexable
 from weft.runtime import Signature, flatten_value
+from weft.runtime.stored import decode_host, decode_tree, encode_host, encode_tree
 
 
 def root_of(t: Any) -> Any:
@@ -138,7 +138,7 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
 
     Raises
     ------
-    Unindexable
+    TypeError
         The result's structure has a class or constant that another process could not make.
     """
     return {
@@ -147,93 +147,11 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
         "hidden": [[list(s) for s in source.path] for source, _ in captures.hidden],
         "hidden_types": [signature_text(flatten_value(value)) for _, value in captures.hidden],
         "results": [[k, None if d is None else d.str, rank, f, leaf] for k, d, rank, f, leaf in recipe.results],
-        "tree": _encode_tree(recipe.tree),
+        "tree": encode_tree(recipe.tree),
         "mutates": recipe.mutates,
-        "host": [_encode_host(entry) for entry in recipe.host],
+        "host": [encode_host(entry) for entry in recipe.host],
         "heavy": recipe.heavy,
     }
-
-
-def _encode_host(entry: dict[str, Any]) -> dict[str, Any]:
-    """A host function's description; size symbols are written as their numbers in ``symbols``."""
-    if entry["kind"] != "host":
-        return entry
-    symbols = list(entry["symbols"])
-    attrs = {k: _encode_static(v, symbols) for k, v in entry["attrs"].items()}
-    return {**entry, "attrs": attrs, "symbols": len(symbols)}
-
-
-def _encode_static(x: Any, symbols: list[Any]) -> Any:
-    if x is None or type(x) in (str, int, float, bool):
-        return x
-    if type(x) is tuple:
-        return ["tuple", [_encode_static(v, symbols) for v in x]]
-    if isinstance(x, np.dtype):
-        return ["dtype", x.str]
-    if type(x).__name__ == "Dim":
-        return ["size", x.const, [[symbols.index(v), c] for v, c in x.terms]]
-    raise Unindexable(f"a host function that needs a {type(x).__name__}")
-
-
-def _decode_host(entry: dict[str, Any]) -> dict[str, Any]:
-    if entry["kind"] != "host":
-        return entry
-    from weft.ir.nodes import Var
-    from weft.ir.types import i64, scalar
-
-    symbols = [Var(scalar(i64)) for _ in range(entry["symbols"])]
-    attrs = {k: _decode_static(v, symbols) for k, v in entry["attrs"].items()}
-    return {**entry, "attrs": attrs, "symbols": symbols}
-
-
-def _decode_static(x: Any, symbols: list[Any]) -> Any:
-    from weft.ir.sizes import affine
-
-    match x:
-        case ["tuple", items]:
-            return tuple([_decode_static(v, symbols) for v in items])
-        case ["dtype", text]:
-            return np.dtype(text)
-        case ["size", const, terms]:
-            return affine(const, tuple([(symbols[i], c) for i, c in terms]))
-    return x
-
-
-def _encode_tree(tree: tuple[Any, ...]) -> Any:
-    match tree:
-        case ("leaf", k):
-            return ["leaf", k]
-        case ("const", x):
-            if x is not None and type(x) not in (bool, int, float, str):
-                raise Unindexable(f"a constant result of type {type(x).__name__}")
-            return ["const", x]
-        case ("tuple" | "list", items):
-            return [tree[0], [_encode_tree(t) for t in items]]
-        case ("dict", keys, items):
-            if not all(type(k) is str for k in keys):
-                raise Unindexable("a dict result with keys that are not strings")
-            return ["dict", list(keys), [_encode_tree(t) for t in items]]
-        case ("call", cls, items):
-            if not (isinstance(cls, type) and hasattr(cls, "_fields")) or "<" in cls.__qualname__:
-                raise Unindexable("a custom container as a result")
-            return ["call", [cls.__module__, cls.__qualname__], [_encode_tree(t) for t in items]]
-    raise Unindexable(f"a result of an unknown kind: {tree[0]!r}")
-
-
-def _decode_tree(tree: Any) -> tuple[Any, ...]:
-    match tree:
-        case ["leaf" | "const", x]:
-            return (tree[0], x)
-        case ["tuple" | "list", items]:
-            return (tree[0], [_decode_tree(t) for t in items])
-        case ["dict", keys, items]:
-            return ("dict", tuple(keys), [_decode_tree(t) for t in items])
-        case ["call", [module, name], items]:
-            cls: Any = importlib.import_module(module)
-            for part in name.split("."):
-                cls = getattr(cls, part)
-            return ("call", cls, [_decode_tree(t) for t in items])
-    raise LookupError(f"a stored structure of an unknown kind: {tree!r}")
 
 
 def decode(plan: dict[str, Any], root: Any) -> Recipe:
@@ -243,9 +161,9 @@ def decode(plan: dict[str, Any], root: Any) -> Recipe:
         statics=[(*_entry(route, root), index.follow(route, root)) for route in plan["statics"]],
         hidden=[_entry(route, root) for route in plan["hidden"]],
         results=[(k, None if d is None else np.dtype(d), rank, f, leaf) for k, d, rank, f, leaf in plan["results"]],
-        tree=_decode_tree(plan["tree"]),
+        tree=decode_tree(plan["tree"]),
         mutates=plan["mutates"],
-        host=[_decode_host(entry) for entry in plan["host"]],
+        host=[decode_host(entry) for entry in plan["host"]],
         heavy=plan["heavy"],
     )
 

@@ -17,7 +17,7 @@ from weft.frontend.capture import Captures, Source
 from weft.frontend.frame import Frame, StagedFunction, State
 from weft.frontend.merge import AlwaysRaises
 from weft.ir.builder import Builder
-from weft.ir.nodes import Atom, Block, Function, Renamer, Var, lit
+from weft.ir.nodes import Atom, Block, Function, Loc, Renamer, Var, lit
 from weft.ir.sizes import Dim, Size, dim, equalities, map_size
 from weft.ir.types import ArrayType, DType, bool_, c128, f64, i64
 from weft.pytrees import unflatten_custom
@@ -64,6 +64,8 @@ class Program:
         The captured data and objects.
     mutates
         The leaves written in place.
+    places
+        Where each of the guards was needed.
     """
 
     function: Function
@@ -73,7 +75,7 @@ class Program:
     guards: list[tuple[str, int, list[tuple[int, int]], str]]
     captures: Captures
     mutates: list[int]
-    names: list[str] = field(default_factory=list)
+    places: list[Loc | None] = field(default_factory=list)
 
 
 class Staging(State):
@@ -266,7 +268,8 @@ def _finish(state: Staging, block: Block, returned: Any, name: str) -> Program:
     results += [r for r, _ in extra]
     tree = _place_extra(tree, base)
     function = close(state, block, state.params, atoms, name, updates)
-    return Program(function, state.leaves, results, tree, _slots(state), state.captures, mutates)
+    places = [g.loc for g in state.guards]
+    return Program(function, state.leaves, results, tree, _slots(state), state.captures, mutates, places)
 
 
 def _place_extra(tree: tuple[Any, ...], base: int) -> tuple[Any, ...]:

@@ -72,11 +72,12 @@ class Tracker:
 
 @dataclass(frozen=True)
 class Guard:
-    """A fact about an artifact's inputs: ``size kind 0`` with kind ``==``, ``>=`` or ``!=``; and why it was needed."""
+    """A fact about an artifact's inputs: ``size kind 0`` with kind ``==``, ``>=`` or ``!=``; why it was needed, where."""
 
     kind: str
     size: Dim
     why: str
+    loc: Loc | None = None
 
 
 @dataclass
@@ -140,7 +141,7 @@ class Context:
         """Record that ``size kind 0`` was relied on."""
         size = self.resolve(size)
         if isinstance(size, Dim):
-            g = Guard(kind, size, why)
+            g = Guard(kind, size, why, self.loc)
             if all((o.kind, o.size) != (g.kind, g.size) for o in self.guards):
                 self.guards.append(g)
 

@@ -1,0 +1,105 @@
+"""Parts of plans as JSON values: host functions, and the structure of results. For warm starts and built modules."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+
+
+def encode_host(entry: dict[str, Any]) -> dict[str, Any]:
+    """A host function's description as JSON; size symbols are written as their numbers in ``symbols``.
+
+    Raises
+    ------
+    TypeError
+        It depends on something that JSON cannot hold.
+    """
+    if entry["kind"] != "host":
+        return entry
+    symbols = list(entry["symbols"])
+    attrs = {k: _encode_static(v, symbols) for k, v in entry["attrs"].items()}
+    return {**entry, "attrs": attrs, "symbols": len(symbols)}
+
+
+def _encode_static(x: Any, symbols: list[Any]) -> Any:
+    if x is None or type(x) in (str, int, float, bool):
+        return x
+    if type(x) is tuple:
+        return ["tuple", [_encode_static(v, symbols) for v in x]]
+    if isinstance(x, np.dtype):
+        return ["dtype", x.str]
+    if type(x).__name__ == "Dim":
+        return ["size", x.const, [[symbols.index(v), c] for v, c in x.terms]]
+    raise TypeError(f"a host function needs a {type(x).__name__}")
+
+
+def decode_host(entry: dict[str, Any]) -> dict[str, Any]:
+    """What `encode_host` was given."""
+    if entry["kind"] != "host":
+        return entry
+    from weft.ir.nodes import Var
+    from weft.ir.types import i64, scalar
+
+    symbols = [Var(scalar(i64)) for _ in range(entry["symbols"])]
+    attrs = {k: _decode_static(v, symbols) for k, v in entry["attrs"].items()}
+    return {**entry, "attrs": attrs, "symbols": symbols}
+
+
+def _decode_static(x: Any, symbols: list[Any]) -> Any:
+    from weft.ir.sizes import affine
+
+    match x:
+        case ["tuple", items]:
+            return tuple([_decode_static(v, symbols) for v in items])
+        case ["dtype", text]:
+            return np.dtype(text)
+        case ["size", const, terms]:
+            return affine(const, tuple([(symbols[i], c) for i, c in terms]))
+    return x
+
+
+def encode_tree(tree: tuple[Any, ...]) -> Any:
+    """A plan's result structure as JSON.
+
+    Raises
+    ------
+    TypeError
+        It has a class or constant that another process could not make.
+    """
+    match tree:
+        case ("leaf", k):
+            return ["leaf", k]
+        case ("const", x):
+            if x is not None and type(x) not in (bool, int, float, str):
+                raise TypeError(f"the result has a constant of type {type(x).__name__}")
+            return ["const", x]
+        case ("tuple" | "list", items):
+            return [tree[0], [encode_tree(t) for t in items]]
+        case ("dict", keys, items):
+            if not all(type(k) is str for k in keys):
+                raise TypeError("the result is a dict with keys that are not strings")
+            return ["dict", list(keys), [encode_tree(t) for t in items]]
+        case ("call", cls, items):
+            if not (isinstance(cls, type) and hasattr(cls, "_fields")) or "<" in cls.__qualname__:
+                raise TypeError("the result is a container of the user's own, other than a named tuple of a module")
+            return ["call", [cls.__module__, cls.__qualname__], [encode_tree(t) for t in items]]
+    raise TypeError(f"the result has an unknown kind: {tree[0]!r}")
+
+
+def decode_tree(tree: Any) -> tuple[Any, ...]:
+    """What `encode_tree` was given."""
+    match tree:
+        case ["leaf" | "const", x]:
+            return (tree[0], x)
+        case ["tuple" | "list", items]:
+            return (tree[0], [decode_tree(t) for t in items])
+        case ["dict", keys, items]:
+            return ("dict", tuple(keys), [decode_tree(t) for t in items])
+        case ["call", [module, name], items]:
+            cls: Any = importlib.import_module(module)
+            for part in name.split("."):
+                cls = getattr(cls, part)
+            return ("call", cls, [decode_tree(t) for t in items])
+    raise LookupError(f"a stored structure of an unknown kind: {tree!r}")
