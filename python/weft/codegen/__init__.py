@@ -1,4 +1,5 @@
-"""Code generation: loop nests to C++ text. Python prints expressions and statements; templates own the skeletons."""
+"""Code generation: loop nests to C++ and CUDA text. Python prints expressions and statements; templates own the
+skeletons."""
 
 from weft.codegen.cpp import cpp
 

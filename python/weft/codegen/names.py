@@ -54,6 +54,14 @@ class Names:
             name = self._names[key] = self.fresh(hint)
         return name
 
+    def hint(self, key: Any) -> str:
+        """What a name of ``key`` begins with."""
+        return self._names.get(key) or getattr(key, "name", "") or "v"
+
+    def rename(self, key: Any, name: str) -> None:
+        """Call ``key`` by another name, already handed out."""
+        self._names[key] = name
+
     def fresh(self, hint: str) -> str:
         """A name that nothing else has."""
         base = re.sub(r"\W", "_", hint) if not hint.isidentifier() or not hint.isascii() else hint

@@ -1,0 +1,228 @@
+"""Walking over loop nests: the statements inside one, the expressions and variables in it, the memory it touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from weft.ir.nodes import Var
+from weft.ir.sizes import Shape, Size, same_size, size_vars
+from weft.lowering import loops as L
+from weft.lowering.values import expr_vars, loads
+
+Stmts = list[Any]  # statements of the loop nests, and of what a schedule adds to them
+
+
+def blocks(s: Any) -> tuple[Stmts, ...]:
+    """The lists of statements directly inside a statement."""
+    match s:
+        case L.Loop():
+            return (s.setup, s.body)
+        case L.Forever():
+            return (s.head, s.body)
+        case L.Branch():
+            return (s.then, s.orelse)
+    return ()
+
+
+def walk(stmts: Stmts) -> Iterator[Any]:
+    """Statements and all inside them, in program order."""
+    for s in stmts:
+        yield s
+        for b in blocks(s):
+            yield from walk(b)
+
+
+def exprs(s: Any) -> Iterator[L.Expr]:
+    """The expressions that a statement evaluates itself."""
+    match s:
+        case L.Let() | L.Assign():
+            if s.expr is not None:
+                yield s.expr
+        case L.Write() | L.Output():
+            yield s.expr
+        case L.Forever() | L.Branch():
+            yield s.test
+        case L.Fail():
+            yield s.test
+            yield from (v.expr for v in s.payload if v.expr is not None)
+        case L.HostCall():
+            yield from (v.expr for v in s.views if v.expr is not None)
+        case L.Routine():
+            yield from s.values
+
+
+def places(s: Any) -> Iterator[L.Place]:
+    """The places that a statement names itself, those of its loads aside."""
+    match s:
+        case L.Write():
+            yield s.place
+        case L.Copy():
+            yield from (s.target, s.source)
+        case L.Gemm():
+            yield from (s.a, s.b, s.c)
+        case L.Routine():
+            yield from s.places
+        case L.HostCall():
+            yield from (v.place for v in s.views if v.place is not None)
+        case L.Fail():
+            yield from (v.place for v in s.payload if v.place is not None)
+
+
+def sizes(s: Any) -> Iterator[Size]:
+    """The sizes that a statement names itself."""
+    match s:
+        case L.Loop():
+            yield s.size
+        case L.Alloc():
+            yield from s.buffer.shape
+        case L.Grow():
+            yield from (s.need, *s.row)
+        case L.Copy():
+            yield from s.count
+        case L.Gemm():
+            for shape in (s.m, s.n, s.k, s.lda, s.ldb, s.ldc):
+                yield from shape
+        case L.HostCall():
+            for v in s.views:
+                yield from v.shape
+        case L.Fail():
+            for v in s.payload:
+                yield from v.shape
+    for p in places(s):
+        yield from p.index
+        yield from p.shape
+
+
+def used(s: Any) -> Iterator[Var]:
+    """The variables that a statement reads itself, not those of statements inside it."""
+    for e in exprs(s):
+        yield from expr_vars(e)
+    for n in sizes(s):
+        yield from size_vars(n)
+    if isinstance(s, L.Grow):
+        yield s.capacity
+
+
+def assigned(s: Any) -> Iterator[Var]:
+    """The variables that a statement gives a value itself."""
+    match s:
+        case L.Let() | L.Assign() | L.Loop():
+            yield s.var
+        case L.Grow():
+            yield s.capacity
+        case L.HostCall():
+            yield from (v.into for v in s.views if v.into is not None)
+
+
+def bound(stmts: Stmts) -> set[Var]:
+    """The variables that begin to live in statements."""
+    return {s.var for s in walk(stmts) if isinstance(s, L.Let | L.Loop)}
+
+
+def made(stmts: Stmts) -> set[L.Buffer]:
+    """The memory that statements make."""
+    return {s.buffer for s in walk(stmts) if isinstance(s, L.Alloc)}
+
+
+def buffers(stmts: Stmts) -> dict[L.Buffer, None]:
+    """The memory that statements touch, in order of appearance."""
+    found: dict[L.Buffer, None] = {}
+    for s in walk(stmts):
+        for a in accesses(s):
+            found.setdefault(a.buffer)
+        match s:
+            case L.Alloc() | L.Release() | L.Grow():
+                found.setdefault(s.buffer)
+            case L.Repoint():
+                for pair in s.pairs:
+                    found.update(dict.fromkeys(pair))
+    return found
+
+
+# -- accesses --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Access:
+    """A place that is read or written, with ``whole`` trailing axes all of it; ``known`` is False if it may be any
+    part of the buffer. ``adds`` marks a write that combines with what is there, in any order."""
+
+    buffer: L.Buffer
+    index: tuple[Size, ...]
+    shape: Shape
+    writes: bool
+    whole: int = 0
+    known: bool = True
+    adds: bool = False
+
+
+def accesses(s: Any) -> Iterator[Access]:
+    """The memory that a statement itself reads and writes."""
+    match s:
+        case L.Write():
+            old = accumulated(s)
+            b, at, shape = s.place.buffer, s.place.index, s.place.shape
+            yield Access(b, at, shape, True, adds=old is not None)
+            for x in loads(s.expr):
+                if old is None or x is not old:
+                    yield Access(x.place.buffer, x.place.index, x.place.shape, False)
+            return
+        case L.Copy():
+            yield _region(s.target, s.count, True)
+            yield _region(s.source, s.count, False)
+        case L.Gemm():
+            yield _region(s.c, (*s.m, *s.n), True)
+            yield _region(s.a, (*s.k, *s.m) if s.trans_a else (*s.m, *s.k), False)
+            yield _region(s.b, (*s.n, *s.k) if s.trans_b else (*s.k, *s.n), False)
+        case L.Routine():
+            for p in s.places:
+                yield Access(p.buffer, p.index, p.shape, True, known=False)
+        case L.HostCall():
+            for v in s.views:
+                if v.place is not None:
+                    yield Access(v.place.buffer, v.place.index, v.place.shape, True, known=False)
+        case L.Fail():
+            for v in s.payload:
+                if v.place is not None:
+                    yield Access(v.place.buffer, v.place.index, v.place.shape, False, known=False)
+        case L.Grow():
+            yield Access(s.buffer, (), (), True, known=False)
+    for e in exprs(s):
+        for x in loads(e):
+            yield Access(x.place.buffer, x.place.index, x.place.shape, False)
+
+
+def accumulated(s: L.Write) -> L.Load | bool | None:
+    """For a write whose order among others like it does not matter: the load of the old value, True if ``combine``
+    says it all; None for other writes. Sums of floats that the program wrote as a loop keep their order."""
+    if s.combine is not None:
+        return True
+    if s.place.buffer.dtype.kind in "fc":
+        return None
+    match s.expr:
+        case L.Apply(prim=p, args=(L.Load() as a, b)) if p.name == "add" and _same_place(a.place, s.place):
+            if not any(x.place.buffer is s.place.buffer for x in loads(b)):
+                return a
+    return None
+
+
+def added(s: L.Write) -> L.Expr:
+    """What an accumulating write adds."""
+    if s.combine is not None:
+        return s.expr
+    assert isinstance(s.expr, L.Apply)
+    return s.expr.args[1]
+
+
+def _same_place(p: L.Place, q: L.Place) -> bool:
+    return p.buffer is q.buffer and p.index == q.index and p.shape[1:] == q.shape[1:]
+
+
+def _region(p: L.Place, count: Shape, writes: bool) -> Access:
+    """A run of elements that is all of some trailing axes."""
+    m = len(count)
+    fits = m <= len(p.shape) and all(same_size(a, b) for a, b in zip(count, p.shape[len(p.shape) - m :], strict=True))
+    zero = all(i == 0 for i in p.index[len(p.index) - m :]) if m else True
+    return Access(p.buffer, p.index, p.shape, writes, whole=m, known=fits and zero)
