@@ -581,6 +581,9 @@ EXPORT int weft_emulated_has(const char* name) { return find(name) != nullptr; }
 // The device's heap: how much may be taken, and how much is.
 EXPORT void weft_emulated_heap_limit(long long bytes) { heap_limit = (size_t)bytes; }
 EXPORT long long weft_emulated_heap_used() { return (long long)heap_used; }
+EXPORT void weft_emulated_heap_reset() {
+  while (heap) weft_emulate_free(heap + 1);
+}
 
 // Calls host code that may touch memory it must not: -1 then, and weft_emulated_error says where.
 EXPORT int weft_emulated_host(int (*entry)(void*, void**, void**, const long long*), void* context, void** inputs,
