@@ -14,6 +14,7 @@ from weft.api.transformed import Inspection, Transformed
 from weft.runtime import Plan, Signature
 
 if TYPE_CHECKING:
+    from weft.codegen.cuda import CudaText
     from weft.frontend.stage import Program
     from weft.ir.nodes import Function
 
@@ -165,6 +166,15 @@ def render(f: Function) -> tuple[str, dict[str, Any]]:
     return cpp(program), program.meta
 
 
+def render_cuda(f: Function) -> tuple[CudaText, dict[str, Any]]:
+    """Lower a function and print it for a CUDA device."""
+    from weft.codegen.cuda import cuda
+    from weft.lowering import lower
+
+    program = lower(f)
+    return cuda(program), program.meta
+
+
 def why(t: Transformed, signature: Signature) -> str:
     """Why a program is compiled now: what is new, or which guard failed."""
     if not t._programs:
@@ -207,9 +217,12 @@ def inspect_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any], 
     from weft.ir.printer import to_text
     from weft.ir.unparse import to_python
 
-    if target != "cpp":
-        raise ValueError(f"unknown target {target!r}: weft generates 'cpp'")
+    if target not in ("cpp", "cuda"):
+        raise ValueError(f"unknown target {target!r}: weft generates 'cpp' and 'cuda'")
     program = stage_only(t, args, kwargs)
+    if target == "cuda":
+        text, _ = render_cuda(program.function)
+        return Inspection(to_text(program.function), text.host, to_python(program.function), None, text.device)
     cpp, _ = render(program.function)
     path = None
     if artifact.find_toolchain() is not None:

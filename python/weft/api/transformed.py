@@ -43,17 +43,20 @@ class Inspection(NamedTuple):
     ir
         The IR after all transformations.
     cpp
-        The generated C++.
+        The generated C++; with ``target="cuda"`` the host's part, which queues kernels.
     python
         The IR as runnable NumPy Python.
     path
         The generated file in the cache, if it was compiled.
+    cuda
+        With ``target="cuda"`` the kernels, as CUDA C++.
     """
 
     ir: str
     cpp: str
     python: str
     path: str | None
+    cuda: str | None = None
 
 
 @_runtime.inherit_vectorcall
