@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes as C
 import functools
 import hashlib
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -123,3 +124,16 @@ class Device:
         self.lib.weft_emulated_seed(seed)
         if self.lib.weft_emulated_launch(kernel.encode(), blocks, threads, table):
             raise EmulatorError(self.lib.weft_emulated_error().decode())
+
+
+def compilers() -> tuple[str, ...]:
+    """The architectures that nvcc compiles for, if there is one."""
+    return ARCHITECTURES if shutil.which("nvcc") else ()
+
+
+def nvcc(text: str, arch: str) -> None:
+    """Compile device text as CUDA, with the flags that weft gives."""
+    source = folder() / f"{digest(text)}.{arch}.cu"
+    source.write_text(text)
+    front = ["nvcc", "-cubin", f"-arch={arch}", "-std=c++17", "-fmad=false", f"-I{KERNELS}"]
+    finish(spawn([*front, str(source), "-o", str(source.with_suffix(".cubin"))]), text)

@@ -241,6 +241,8 @@ WEFT_BINARY(fmod)
 WEFT_BINARY(copysign)
 WEFT_BINARY(fmax)
 WEFT_BINARY(fmin)
+extern "C" double fma(double, double, double) noexcept;
+extern "C" float fmaf(float, float, float) noexcept;
 #undef WEFT_UNARY
 #undef WEFT_BINARY
 
