@@ -37,7 +37,7 @@ struct ComplexFunctions {
     const T x = z.re, y = z.im;
     if (y == 0) return C{weft::exp(x), y};
     if (!isfinite(y)) {
-      if (x == -infinity()) return C{0, 0};
+      if (x == -infinity()) return C{0, copysign((T)0, y)};
       return C{x == infinity() ? x : nothing(), nothing()};
     }
     if (x <= Range<T>::exp_end || !isfinite(x)) return scale(weft::exp(x), y);
@@ -61,6 +61,8 @@ struct ComplexFunctions {
       r = weft::log1p(sum + ((head - (sum - tail)) + (bb - tail) + less)) / 2;
     } else if (a > Range<T>::last / 4 && isfinite(a)) {
       r = weft::log(hypot(a / 4, b / 4)) + (T)1.386294361119890618834464242916353136;
+    } else if (a < Range<T>::least && a > 0) {
+      r = weft::log(hypot(a * (T)(1ll << 54), b * (T)(1ll << 54))) - (T)37.42994775023704671977656450300344;
     } else {
       r = weft::log(hypot(a, b));
     }
@@ -91,7 +93,7 @@ struct ComplexFunctions {
   WEFT_FN static C sinh(C z) {
     const T x = z.re, y = z.im;
     if (y == 0) return C{weft::sinh(x), y};
-    if (x == 0) return C{x, weft::sin(y)};
+    if (x == 0) return C{isfinite(y) ? x * weft::cos(y) : x, weft::sin(y)};
     if (!isfinite(y)) return C{isinf(x) ? x : nothing(), nothing()};
     if (abs(x) <= Range<T>::exp_end || !isfinite(x))
       return C{weft::sinh(x) * weft::cos(y), weft::cosh(x) * weft::sin(y)};
@@ -112,7 +114,7 @@ struct ComplexFunctions {
     const T x = z.re, y = z.im;
     if (y == 0) return C{weft::tanh(x), y};
     if (x == 0) return C{x, weft::tan(y)};
-    if (isinf(x)) return C{copysign((T)1, x), isfinite(y) ? copysign((T)0, weft::sin(2 * y)) : (T)0};
+    if (isinf(x)) return C{copysign((T)1, x), copysign((T)0, isfinite(y) ? weft::sin(2 * y) : y)};
     if (!isfinite(y)) return C{nothing(), nothing()};
     if (abs(x) > Range<T>::tanh_one) {
       const T e = weft::exp(-abs(x));
@@ -140,7 +142,7 @@ struct ComplexFunctions {
     const T x = z.re, y = z.im;
     if (!isfinite(x) || !isfinite(y)) {
       if (isinf(x) || isinf(y)) return C{atan2(x, abs(y)), copysign(infinity(), y)};
-      return C{x == 0 ? x : nothing(), isnan(x) && y == 0 ? y : nothing()};
+      return C{x == 0 ? x : nothing(), nothing()};
     }
     const C a = sqrt(C{1 - x, -y}), b = sqrt(C{1 + x, y});
     return C{atan2(x, a.re * b.re - a.im * b.im), weft::asinh(a.re * b.im - a.im * b.re)};
@@ -149,7 +151,7 @@ struct ComplexFunctions {
     const T x = z.re, y = z.im;
     if (!isfinite(x) || !isfinite(y)) {
       if (isinf(x) || isinf(y)) return C{infinity(), atan2(y, x)};
-      return C{nothing(), nothing()};
+      return C{nothing(), x == 0 ? half_pi : nothing()};
     }
     const C a = sqrt(C{x - 1, y}), b = sqrt(C{x + 1, y});
     return C{weft::asinh(a.re * b.re + a.im * b.im), 2 * atan2(a.im, b.re)};
