@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,7 @@ from weft.codegen.kernels import KernelPrinter, Parameter
 from weft.codegen.statements import Statements
 from weft.errors import StagingError
 from weft.ir.nodes import Var
-from weft.ir.types import f16
 from weft.lowering import loops as L
-from weft.lowering import visit
 from weft.lowering.grid import DeviceProgram, Fetch, Kernel, Launch, for_device
 
 
@@ -75,11 +74,19 @@ def cuda(program: L.Program, *, name: str = PLACEHOLDER, entry: str = "main") ->
     StagingError
         The program computes with float16, which kernels cannot yet.
     """
-    _check(program)
     planned = for_device(program)
     base = program.name if program.name.isidentifier() and program.name.isascii() else "kernel"
     headers: set[str] = set()
     printed = [_kernel(k, planned, f"{base}_{k.number}", headers) for k in planned.kernels]
+    text = "".join([k.view.params + k.view.body for k in printed])
+    if re.search(r"\bf16\b", text):
+        raise StagingError(
+            f"{program.name!r} computes with float16, which weft does not compile for CUDA",
+            remedy="use float32: x.astype(np.float32)",
+            loc=program.loc,
+        )
+    if re.search(r"\bc(64|128)\b", text):
+        headers.add("complex.h")
     names = [n for k in printed for n, _ in k.view.variants]
     host = Host(planned, printed, names)
     for s in planned.body:
@@ -100,23 +107,10 @@ def cuda(program: L.Program, *, name: str = PLACEHOLDER, entry: str = "main") ->
     return CudaText(text, device, (*names, *(n for n, _ in gemms)))
 
 
-def _check(program: L.Program) -> None:
-    used = [x.dtype if isinstance(x, L.Buffer) else x.type.dtype for x in program.params]
-    used += [b.dtype for b in visit.buffers(program.body)]
-    used += [s.var.type.dtype for s in visit.walk(program.body) if isinstance(s, L.Let)]
-    if f16 in used:
-        raise StagingError(
-            f"{program.name!r} computes with float16, which weft does not compile for CUDA",
-            remedy="use float32: x.astype(np.float32)",
-            loc=program.loc,
-        )
-
-
 def _kernel(k: Kernel, planned: DeviceProgram, name: str, headers: set[str]) -> Printed:
     p = KernelPrinter(k, planned.slots)
     params = p.parameters()
-    guarded = planned.fails and any(x.role == "failure" for x in params)
-    if planned.fails and not guarded:
+    if planned.fails and not k.fails:
         params.append(Parameter("Failure* __restrict failed", "failed", "failure", "failure"))
     p.print(params, planned.fails)
     headers |= p.headers

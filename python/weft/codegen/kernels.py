@@ -51,13 +51,9 @@ class KernelPrinter(Statements):
     def parameters(self) -> list[Parameter]:
         """The parameters, in order: arrays, workspace, sizes and scalars, slots, the failure record."""
         k = self.kernel
-        made = visit.made(k.body)
-        written = {a.buffer for s in visit.walk(k.body) for a in visit.accesses(s) if a.writes}
         found: list[Parameter] = []
-        for b in visit.buffers(k.body):
-            if b in made or b in k.workspace:
-                continue
-            t, const = ctype(b.dtype), "" if b in written else "const "
+        for b, written in k.touches.items():
+            t, const = ctype(b.dtype), "" if written else "const "
             found.append(Parameter(f"{const}{t}* __restrict {self.buffer(b)}", self.buffer(b), b, "buffer"))
         for b in k.workspace:
             name = self.names.fresh(f"{b.name or 't'}_space")
@@ -68,16 +64,9 @@ class KernelPrinter(Statements):
         for v in dict.fromkeys([*(v for v in k.uses if v in self.slots), *k.defines]):
             name = self.names.fresh(f"{self.names.hint(v)}_slot")
             found.append(Parameter(f"{ctype(v.type.dtype)}* __restrict {name}", name, v, "slot"))
-        if self.fails():
+        if k.fails:
             found.append(Parameter("Failure* __restrict failed", "failed", "failure", "failure"))
         return found
-
-    def fails(self) -> bool:
-        """Whether the kernel may record a failure."""
-        return any(
-            isinstance(s, L.Fail | L.Grow) or (isinstance(s, L.Alloc) and s.buffer.home != "local")
-            for s in visit.walk(self.kernel.body)
-        )
 
     def print(self, parameters: list[Parameter], guarded: bool) -> list[str]:
         """The lines of the body; ``guarded``: an earlier kernel may have failed, and then this one does nothing."""
@@ -86,7 +75,6 @@ class KernelPrinter(Statements):
         if guarded:
             self.put("if (team.any(failed->status != 0)) return;")
         top = {s.var for s in k.body if isinstance(s, L.Let)}
-        given = {v for s in visit.walk(k.body) for v in visit.assigned(s)}
         spaces = {p.source: p.name for p in parameters if p.role == "space"}
         for b, name in spaces.items():
             assert isinstance(b, L.Buffer)
@@ -97,7 +85,7 @@ class KernelPrinter(Statements):
                 v = p.source
                 assert isinstance(v, Var)
                 if v in k.uses or v not in top:
-                    const = "" if v in given else "const "
+                    const = "" if v in k.gives else "const "
                     self.put(f"{const}{ctype(v.type.dtype)} {self.var(v)} = *{p.name};")
         if k.kind == "region":
             self.stmts(k.body, exported=set(k.defines))

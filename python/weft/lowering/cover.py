@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from weft.ir.nodes import Var
 from weft.ir.sizes import Size, size_vars
 from weft.lowering import loops as L
-from weft.lowering import visit
 from weft.lowering.depends import Freedom, freedom
 from weft.lowering.values import loads
-from weft.lowering.visit import Stmts
+from weft.lowering.visit import Facts, Stmts, blocks
+
+Cover = tuple[list[tuple[Var, Size]], Stmts, frozenset[L.Buffer]]  # loops, one iteration, arrays added to
 
 SMALL = 16  # iterations that are not worth sharing out among threads
 
 
-def covering(s: L.Loop) -> tuple[list[tuple[Var, Size]], Stmts, frozenset[L.Buffer]] | None:
+def covering(facts: Facts, s: L.Loop) -> Cover | None:
     """How a grid may cover a nest: the loops it covers, what one iteration does, and the arrays it adds to; None if
     iterations depend on each other."""
     if s.reductions:
         return None
-    free = freedom(s)
+    free = freedom(facts, s)
     if free is None:
-        return _turned(s)
+        return _turned(facts, s)
     domain: list[tuple[Var, Size]] = [(s.var, s.size)]
     shared = free.shared
     lets: Stmts = []
     body: Stmts = [*s.setup, *s.body, *released(s.setup)]
-    while (inner := _next_loop(body)) is not None:
+    while (inner := _next_loop(facts, body)) is not None:
         more, loop = inner
         if loop.reductions or loop.setup or set(size_vars(loop.size)) & _given(domain, lets, more):
             break
-        free = freedom(loop)
+        free = freedom(facts, loop)
         if free is None:
             break
         shared |= free.shared
@@ -46,9 +46,9 @@ def _given(domain: list[tuple[Var, Size]], *lets: Stmts) -> set[Var]:
     return {v for v, _ in domain} | {x.var for some in lets for x in some}
 
 
-def _turned(s: L.Loop) -> tuple[list[tuple[Var, Size]], Stmts, frozenset[L.Buffer]] | None:
+def _turned(facts: Facts, s: L.Loop) -> Cover | None:
     """A sequential loop around an independent one, turned inside out where that means the same."""
-    found = _next_loop(s.body)
+    found = _next_loop(facts, s.body)
     if s.setup or found is None:
         return None
     lets, inner = found
@@ -59,16 +59,16 @@ def _turned(s: L.Loop) -> tuple[list[tuple[Var, Size]], Stmts, frozenset[L.Buffe
         or _given([], lets) & set(size_vars(inner.size))
     ):
         return None
-    free = freedom(s, inner.var)
+    free = freedom(facts, s, inner.var)
     if free is None or free.shared:
         return None
     domain = [(inner.var, inner.size)]
     body: Stmts = [*lets, *inner.body]
-    while (deeper := _next_loop(body)) is not None:
+    while (deeper := _next_loop(facts, body)) is not None:
         more, loop = deeper
         if loop.reductions or loop.setup or set(size_vars(loop.size)) & ({s.var} | _given(domain, lets, more)):
             break
-        free = freedom(s, loop.var)
+        free = freedom(facts, s, loop.var)
         if free is None or free.shared:
             break
         domain.append((loop.var, loop.size))
@@ -76,7 +76,7 @@ def _turned(s: L.Loop) -> tuple[list[tuple[Var, Size]], Stmts, frozenset[L.Buffe
     return domain, [L.Loop(s.var, s.size, body, reverse=s.reverse, loc=s.loc)], frozenset()
 
 
-def _next_loop(body: Stmts) -> tuple[Stmts, L.Loop] | None:
+def _next_loop(facts: Facts, body: Stmts) -> tuple[Stmts, L.Loop] | None:
     """The loop at the end of a body, if all before it are names for pure expressions."""
     if not body or not isinstance(body[-1], L.Loop):
         return None
@@ -84,38 +84,35 @@ def _next_loop(body: Stmts) -> tuple[Stmts, L.Loop] | None:
     loop = body[-1]
     if not all(isinstance(x, L.Let) and not x.mutable and x.expr is not None for x in lets):
         return None
-    written = {a.buffer for x in visit.walk([loop]) for a in visit.accesses(x) if a.writes}
+    written = {a.buffer for a in facts(loop).accesses if a.writes} if lets else set()
     if any(y.place.buffer in written for x in lets for y in loads(x.expr)):
         return None
     return lets, loop
 
 
-def spread(body: Stmts) -> Iterator[tuple[L.Loop, Freedom]]:
+def spread(facts: Facts, body: Stmts) -> Iterator[tuple[L.Loop, Freedom]]:
     """The loops that a team's threads may share out: the innermost wide ones."""
     for s in body:
         match s:
             case L.Loop():
-                inner = list(spread(s.body))
+                inner = list(spread(facts, s.body))
                 if inner:
                     yield from inner
-                elif (free := _shareable(s)) is not None:
+                elif (free := _shareable(facts, s)) is not None:
                     yield s, free
             case L.Forever() | L.Branch():
-                for b in visit.blocks(s):
-                    yield from spread(b)
+                for b in blocks(s):
+                    yield from spread(facts, b)
 
 
-def _shareable(s: L.Loop) -> Freedom | None:
+def _shareable(facts: Facts, s: L.Loop) -> Freedom | None:
     if isinstance(s.size, int) and s.size < SMALL:
         return None
-    if any(isinstance(x, L.Gemm) or allocates(x) for x in visit.walk([s])):
+    if facts(s).kinds & {L.Gemm, L.Grow} or any(b.home != "local" for b in facts(s).made):
         return None
-    return freedom(s)
+    return freedom(facts, s)
 
 
 def released(setup: Stmts) -> Stmts:
+    """What gives back the memory that a loop's setup made."""
     return [L.Release(s.buffer) for s in setup if isinstance(s, L.Alloc) and s.buffer.home == "temp"]
-
-
-def allocates(s: Any) -> bool:
-    return isinstance(s, L.Grow) or (isinstance(s, L.Alloc) and s.buffer.home != "local")

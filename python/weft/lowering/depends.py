@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from weft.ir.nodes import Var
-from weft.ir.sizes import Dim, Size, map_size, size_vars
+from weft.ir.sizes import Dim, Size, map_size
 from weft.lowering import loops as L
-from weft.lowering.visit import Access, Stmts, accesses, assigned, bound, made, walk
+from weft.lowering.visit import Access, Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +22,13 @@ class Freedom:
     shared: frozenset[L.Buffer]
 
 
-def freedom(s: L.Loop, over: Var | None = None) -> Freedom | None:
+def freedom(facts: Facts, s: L.Loop, over: Var | None = None) -> Freedom | None:
     """Whether iterations of a loop, its declared reductions aside, are independent.
 
     Parameters
     ----------
+    facts
+        Summaries of the statements.
     s
         The loop.
     over
@@ -38,63 +40,45 @@ def freedom(s: L.Loop, over: Var | None = None) -> Freedom | None:
     Freedom or None
         None if they depend on each other, or it is not known.
     """
+    all_ = facts(s)
+    if all_.kinds & {L.Output, L.Repoint, L.Routine} or all_.given - all_.bound - all_.sums:
+        return None
     v = over or s.var
-    stmts: Stmts = [*s.setup, *s.body]
-    inside = bound(stmts) | {s.var}
-    totals = {a for x in walk([s]) if isinstance(x, L.Loop) for _, a in x.reductions}
-    for x in walk(stmts):
-        match x:
-            case L.Output() | L.Repoint() | L.Routine():
-                return None
-            case L.Grow() if x.capacity not in inside:
-                return None
-        if not isinstance(x, L.Let | L.Loop) and any(a not in inside and a not in totals for a in assigned(x)):
-            return None
-    return _memory(stmts, v, inside)
-
-
-def _memory(stmts: Stmts, v: Var, inside: set[Var]) -> Freedom | None:
-    own = made(stmts)
-    known = {
-        x.var: x.expr.size
-        for x in walk(stmts)
-        if isinstance(x, L.Let) and not x.mutable and isinstance(x.expr, L.Index)
-    }
     found: dict[L.Buffer, list[Access]] = {}
-    for x in walk(stmts):
-        for a in accesses(x):
-            if a.buffer not in own:
-                found.setdefault(a.buffer, []).append(a)
+    for a in all_.accesses:
+        if a.buffer not in all_.made:
+            found.setdefault(a.buffer, []).append(a)
     shared = []
     for b, uses in found.items():
-        if not any(a.writes for a in uses) or _apart(uses, v, inside, known):
+        if not any([a.writes for a in uses]) or _apart(uses, v, all_.bound, all_.names):
             continue
-        if not all(a.adds for a in uses):
+        if not all([a.adds for a in uses]):
             return None
         shared.append(b)
     return Freedom(frozenset(shared))
 
 
-def _apart(uses: list[Access], v: Var, inside: set[Var], known: dict[Var, Size]) -> bool:
+def _apart(uses: list[Access], v: Var, inside: set[Var], names: dict[Var, Size]) -> bool:
     """Whether one axis tells the iterations apart in every access."""
     first = uses[0]
-    if not all(a.known and len(a.index) == len(first.index) and a.shape[1:] == first.shape[1:] for a in uses):
+    rank, sizes = len(first.index), first.shape[1:]
+    if not all([a.known and len(a.index) == rank and a.shape[1:] == sizes for a in uses]):
         return False
-    exact = len(first.index) - max(a.whole for a in uses)
-    for axis in range(exact):
-        at = {_plain(a.index[axis], known) for a in uses}
-        if len(at) > 1:
+    for axis in range(rank - max([a.whole for a in uses])):
+        i = _plain(first.index[axis], names)
+        if not isinstance(i, Dim) or not any([x is v for x, _ in i.terms]):
             continue
-        (i,) = at
-        if isinstance(i, Dim) and dict(i.terms).get(v) and not any(x in inside and x is not v for x in size_vars(i)):
+        if any([x in inside and x is not v for x, _ in i.terms]):
+            continue
+        if all([_plain(a.index[axis], names) == i for a in uses]):
             return True
     return False
 
 
-def _plain(i: Size, known: dict[Var, Size]) -> Size:
+def _plain(i: Size, names: dict[Var, Size]) -> Size:
     """An index with the variables that merely name other indices replaced by these."""
     for _ in range(4):
-        if not any(v in known for v in size_vars(i)):
+        if isinstance(i, int) or not any([v in names for v, _ in i.terms]):
             break
-        i = map_size(i, known.get)
+        i = map_size(i, names.get)
     return i

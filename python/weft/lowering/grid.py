@@ -23,10 +23,10 @@ from weft.ir.sizes import Shape, Size, size_vars
 from weft.ir.types import scalar
 from weft.lowering import loops as L
 from weft.lowering import visit
-from weft.lowering.cover import allocates, covering, released, spread
+from weft.lowering.cover import Cover, covering, released, spread
 from weft.lowering.partial import blockwise
 from weft.lowering.values import loads
-from weft.lowering.visit import Stmts
+from weft.lowering.visit import Facts, Stmts
 
 LARGE = 1024  # iterations that are worth a kernel of their own
 
@@ -55,6 +55,12 @@ class Kernel:
         A size that tells how wide the spread loops are: small ones want small teams. None if the host cannot know.
     uses, defines
         Scalars that come from outside; scalars computed here that others use.
+    gives
+        All variables that get a value here.
+    touches
+        The arrays from outside, and whether they are written.
+    fails
+        Whether it may record a failure.
     """
 
     number: int
@@ -67,6 +73,9 @@ class Kernel:
     narrow: Size | None = None
     uses: list[Var] = field(default_factory=list)
     defines: list[Var] = field(default_factory=list)
+    gives: set[Var] = field(default_factory=set)
+    touches: dict[L.Buffer, bool] = field(default_factory=dict)
+    fails: bool = False
     loc: Loc | None = None
 
 
@@ -120,6 +129,9 @@ def for_device(program: L.Program) -> DeviceProgram:
 class _Schedule:
     def __init__(self, program: L.Program) -> None:
         self.program = program
+        self.facts = Facts()
+        self.kinds: dict[Any, str] = {}
+        self.covers: dict[L.Loop, Cover | None] = {}
         self.kernels: list[Kernel] = []
         self.slots: dict[Var, int] = {}
         self.fetched: dict[Var, None] = {}
@@ -130,13 +142,30 @@ class _Schedule:
         self.out: Stmts = []
 
     def run(self) -> DeviceProgram:
-        body = _rewritten(self.program.body)
+        body = self._rewritten(self.program.body)
         while self._find_slots(body):  # a scalar that depends on one on the device is computed there too
             pass
         found = self.block(body)
         self._connect()
-        fails = any(isinstance(s, L.Fail) or allocates(s) for k in self.kernels for s in visit.walk(k.body))
+        fails = any(k.fails for k in self.kernels)
         return DeviceProgram(self.program, [*self.first, *found], self.kernels, self.slots, list(self.fetched), fails)
+
+    def _rewritten(self, stmts: Stmts) -> Stmts:
+        """Statements with large reductions cut into blocks, where the host runs them."""
+        found: Stmts = []
+        for s in stmts:
+            match s:
+                case L.Loop() if s.reductions and _large(s) and not self.facts(s).needs_host:
+                    found += blockwise(self.facts, s) or [s]
+                    continue
+                case L.Loop() if self.covering(s) is None:
+                    s = replace(s, body=self._rewritten(s.body))
+                case L.Forever():
+                    s = L.Forever(self._rewritten(s.head), s.test, self._rewritten(s.body), s.loc)
+                case L.Branch():
+                    s = L.Branch(s.test, self._rewritten(s.then), self._rewritten(s.orelse), s.loc)
+            found.append(s)
+        return found
 
     # -- where statements run ----------------------------------------------------------------------------------------
 
@@ -146,11 +175,10 @@ class _Schedule:
         for s in stmts:
             match self.place(s):
                 case "region" | "grid":
-                    inside = visit.bound([s]) if not isinstance(s, L.Let) else set()
-                    for x in visit.walk([s]):
-                        for v in visit.assigned(x):
-                            if v not in inside:
-                                self.slots.setdefault(v, len(self.slots))
+                    all_ = self.facts(s)
+                    given = [s.var] if isinstance(s, L.Let) else [v for v in all_.given if v not in all_.bound]
+                    for v in sorted(given, key=lambda v: v.id):
+                        self.slots.setdefault(v, len(self.slots))
                 case "outline":
                     for b in visit.blocks(s):
                         self._find_slots(b)
@@ -164,30 +192,46 @@ class _Schedule:
             case L.Write():
                 return "region"
             case L.Fail():
-                return "region" if not _needs_host(s) and self._on_device(s) else "host"
+                return "region" if not visit.needs_host(s) and self._on_device(s) else "host"
             case L.Loop() | L.Forever() | L.Branch():
                 return self._nest(s)
         return "host"
 
     def _on_device(self, s: Any) -> bool:
         """Whether a statement needs something that is on the device."""
-        return any(True for e in visit.exprs(s) for _ in loads(e)) or any(v in self.slots for v in visit.used(s))
+        return self.facts(s).loads or not self.slots.keys().isdisjoint(self.facts(s).used)
 
     def _nest(self, s: L.Loop | L.Forever | L.Branch) -> str:
-        inside = list(visit.walk([s]))
-        touches = any(isinstance(x, L.Write | L.Copy | L.Gemm | L.Alloc) or self._on_device(x) for x in inside)
-        assigns = any(v in self.slots for x in inside for v in visit.assigned(x))
-        if not touches and not assigns and not any(_needs_host(x) for x in inside):
-            return "host"
-        if any(_needs_host(x) for x in inside):
+        all_ = self.facts(s)
+        if all_.needs_host:
             return "outline"
-        if isinstance(s, L.Loop) and _large(s) and not _only_gemm(s) and covering(s) is not None:
+        if not (all_.kinds & {L.Write, L.Copy, L.Gemm, L.Alloc} or self._on_device(s)):
+            if self.slots.keys().isdisjoint(all_.given):
+                return "host"
+        kind = self.kinds.get(s)
+        if kind is None:
+            kind = self.kinds[s] = self._kind(s)
+        return kind
+
+    def _kind(self, s: L.Loop | L.Forever | L.Branch) -> str:
+        """How a nest that touches memory runs."""
+        if isinstance(s, L.Loop) and _large(s) and not _only_gemm(s) and self.covering(s) is not None:
             return "grid"
-        if any(isinstance(x, L.Loop) and _large(x) and covering(x) is not None for x in inside) or any(
-            isinstance(x, L.Gemm | L.Repoint | L.Grow) for x in inside
-        ):
+        if self.facts(s).kinds & {L.Gemm, L.Repoint, L.Grow} or self._holds_large(s):
             return "outline"
         return "region"
+
+    def _holds_large(self, s: Any) -> bool:
+        """Whether a nest is worth a kernel somewhere inside a statement."""
+        if isinstance(s, L.Loop) and _large(s) and self.covering(s) is not None:
+            return True
+        return any(self._holds_large(x) for b in visit.blocks(s) for x in b)
+
+    def covering(self, s: L.Loop) -> Cover | None:
+        """How a grid may cover a nest."""
+        if s not in self.covers:
+            self.covers[s] = covering(self.facts, s)
+        return self.covers[s]
 
     # -- the host's statements -----------------------------------------------------------------------------------------
 
@@ -220,11 +264,12 @@ class _Schedule:
             self.later.append(s)
             return
         s = self._named(s)
-        wanted = [v for x in visit.walk([s]) for v in visit.used(x) if v in self.slots]
-        given = {v for x in visit.walk([s]) for v in visit.assigned(x)}
-        reads = {v for x in visit.walk(self.pending) for v in visit.used(x)}
+        all_ = self.facts(s)
+        wanted = sorted(self.slots.keys() & all_.used, key=lambda v: v.id)
+        given = all_.given | all_.bound
+        late = any(given & self.facts(x).used for x in self.pending)
         moves = isinstance(s, L.Copy | L.Gemm | L.Release | L.HostCall | L.Fail | L.Repoint | L.Grow | L.Output)
-        if wanted or given & reads or moves:
+        if wanted or late or moves:
             self.flush()
         self._fetch(wanted)
         self.out.append(s)
@@ -303,11 +348,11 @@ class _Schedule:
 
     def _grid(self, s: L.Loop) -> None:
         """A nest as a kernel of its own."""
-        cover = covering(s)
+        cover = self.covering(s)
         assert cover is not None
         domain, body, shared = cover
-        touched = {v for x in visit.walk([s]) for v in (*visit.used(x), *visit.assigned(x))}
-        if any(not _constant(x) or set(visit.assigned(x)) & touched for x in self.pending):
+        touched = self.facts(s).used | self.facts(s).given
+        if any(not _constant(x) or x.var in touched for x in self.pending):
             self.flush()
         k = self._kernel("threads", domain, body, shared)
         k.loc = s.loc
@@ -317,23 +362,31 @@ class _Schedule:
         self._launch(k)
 
     def _launch(self, k: Kernel) -> None:
-        inside = visit.bound(k.body)
-        known = [v for b in k.workspace for n in b.shape for v in size_vars(n) if v in self.slots and v not in inside]
-        self._fetch(known)
+        self._fetch([v for b in k.workspace for n in b.shape for v in size_vars(n) if v in self.slots])
         self.out.append(Launch(k))
-        for s in visit.walk(k.body):
-            self.fresh.difference_update(visit.assigned(s))
+        self.fresh -= k.gives
 
     def _kernel(
         self, kind: str, domain: list[tuple[Var, Size]], body: Stmts, shared: frozenset[L.Buffer] = frozenset()
     ) -> Kernel:
         k = Kernel(len(self.kernels), kind, domain, body)
         self.kernels.append(k)
-        inside = visit.bound(body) | {v for v, _ in domain}
-        found = dict(spread(body))
+        parts = [self.facts(x) for x in body]
+        inside = {v for p in parts for v in p.bound} | {v for v, _ in domain}
+        k.fails = any(L.Fail in p.kinds or L.Grow in p.kinds for p in parts)
+        k.gives = {v for p in parts for v in (*p.given, *p.bound)}
+        k.touches = {}
+        for p in parts:
+            for a in p.accesses:
+                k.touches[a.buffer] = k.touches.get(a.buffer, False) or a.writes
+        found = dict(spread(self.facts, body))
         k.spread = set(found)
         k.shared = shared.union(*[free.shared for free in found.values()])
         k.body = _hoisted(body, inside, k.workspace)
+        own = {b for p in parts for b in p.made}
+        k.fails = k.fails or any(b.home != "local" and b not in k.workspace for b in own)
+        for b in own:
+            k.touches.pop(b, None)
         for s in found:
             k.narrow = s.size if not set(size_vars(s.size)) & inside else None
             break
@@ -346,21 +399,10 @@ class _Schedule:
             k.uses = _free(k)
             wanted.update(k.uses)
         for k in self.kernels:
-            given = {v for s in visit.walk(k.body) for v in visit.assigned(s)}
-            k.defines = [v for v in self.slots if v in given and v in wanted]
+            k.defines = [v for v in self.slots if v in k.gives and v in wanted]
 
 
 # -- questions about statements --------------------------------------------------------------------------------------
-
-
-def _needs_host(s: Any) -> bool:
-    """Whether a statement calls what only the host has."""
-    match s:
-        case L.HostCall() | L.Output() | L.Routine():
-            return True
-        case L.Fail():
-            return any(v.place is not None for v in s.payload)
-    return False
 
 
 def _constant(s: Any) -> bool:
@@ -462,21 +504,3 @@ def _hoisted(body: Stmts, inside: set[Var], workspace: list[L.Buffer]) -> Stmts:
 
 def _known(shape: Shape, inside: set[Var]) -> bool:
     return not any(v in inside for n in shape for v in size_vars(n))
-
-
-def _rewritten(stmts: Stmts) -> Stmts:
-    """Statements with large reductions cut into blocks, where the host runs them."""
-    found: Stmts = []
-    for s in stmts:
-        match s:
-            case L.Loop() if s.reductions and _large(s) and not any(_needs_host(x) for x in visit.walk([s])):
-                found += blockwise(s) or [s]
-                continue
-            case L.Loop() if covering(s) is None:
-                s = replace(s, body=_rewritten(s.body))
-            case L.Forever():
-                s = L.Forever(_rewritten(s.head), s.test, _rewritten(s.body), s.loc)
-            case L.Branch():
-                s = L.Branch(s.test, _rewritten(s.then), _rewritten(s.orelse), s.loc)
-        found.append(s)
-    return found

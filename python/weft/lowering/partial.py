@@ -8,15 +8,15 @@ from weft.ir.sizes import dim
 from weft.ir.types import i64, scalar
 from weft.lowering import loops as L
 from weft.lowering.depends import freedom
-from weft.lowering.visit import Stmts
+from weft.lowering.visit import Facts, Stmts
 
 BLOCKS = 1024  # into which a reduction is cut at most
 LEAST = 256  # iterations in a block, at least
 
 
-def blockwise(s: L.Loop) -> Stmts | None:
+def blockwise(facts: Facts, s: L.Loop) -> Stmts | None:
     """A large reduction: each block's part into memory, then the parts together."""
-    if freedom(s) is None:
+    if freedom(facts, s) is None:
         return None
     n = s.size
     number = lambda name, e: L.Let(Var(scalar(i64), name), e)

@@ -226,3 +226,96 @@ def _region(p: L.Place, count: Shape, writes: bool) -> Access:
     fits = m <= len(p.shape) and all(same_size(a, b) for a, b in zip(count, p.shape[len(p.shape) - m :], strict=True))
     zero = all(i == 0 for i in p.index[len(p.index) - m :]) if m else True
     return Access(p.buffer, p.index, p.shape, writes, whole=m, known=fits and zero)
+
+
+# -- summaries -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False, slots=True)
+class Summary:
+    """What a statement and all inside it do.
+
+    Attributes
+    ----------
+    kinds
+        The classes of the statements.
+    used, given, bound
+        Variables that are read, that get a value other than by beginning to live, that begin to live.
+    accesses
+        The memory touched.
+    names
+        The variables that merely name indices.
+    made, sums
+        Memory made; the accumulators of reductions.
+    loads
+        Whether expressions read memory.
+    needs_host
+        Whether something in it can run on the host alone.
+    """
+
+    kinds: set[type]
+    used: set[Var]
+    given: set[Var]
+    bound: set[Var]
+    accesses: list[Access]
+    names: dict[Var, Size]
+    made: set[L.Buffer]
+    sums: set[Var]
+    loads: bool
+    needs_host: bool
+
+
+class Facts:
+    """Summaries of statements, each made once. Statements must not change meanwhile."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Summary] = {}
+
+    def __call__(self, s: Any) -> Summary:
+        """The summary of a statement."""
+        found = self._known.get(s)
+        if found is None:
+            found = self._known[s] = self._summary(s)
+        return found
+
+    def _summary(self, s: Any) -> Summary:
+        begins = isinstance(s, L.Let | L.Loop)
+        names = {s.var: s.expr.size} if isinstance(s, L.Let) and isinstance(s.expr, L.Index) and not s.mutable else {}
+        own = set(assigned(s))
+        touched = list(accesses(s))
+        out = Summary(
+            kinds={type(s)},
+            used=set(used(s)),
+            given=set() if begins else own,
+            bound=own if begins else set(),
+            accesses=touched,
+            names=names,
+            made={s.buffer} if isinstance(s, L.Alloc) else set(),
+            sums={a for _, a in s.reductions} if isinstance(s, L.Loop) else set(),
+            loads=any(True for e in exprs(s) for _ in loads(e)),
+            needs_host=needs_host(s),
+        )
+        for b in blocks(s):
+            for x in b:
+                inner = self(x)
+                out.kinds |= inner.kinds
+                out.used |= inner.used
+                out.given |= inner.given
+                out.bound |= inner.bound
+                out.accesses += inner.accesses
+                out.names.update(inner.names)
+                out.made |= inner.made
+                out.sums |= inner.sums
+                out.loads = out.loads or inner.loads
+                out.needs_host = out.needs_host or inner.needs_host
+        return out
+
+
+def needs_host(s: Any) -> bool:
+    """Whether a statement itself calls what only the host has."""
+    match s:
+        case L.HostCall() | L.Output() | L.Routine():
+            return True
+        case L.Fail():
+            return any(v.place is not None for v in s.payload)
+    return False
