@@ -265,8 +265,8 @@ class KernelPrinter(Statements):
 
     def shared_out(self, s: L.Loop, hi: str) -> None:
         """A loop whose iterations the team's threads share out."""
-        inside = [a for x in visit.walk(s.body) for a in visit.accesses(x)]
-        own = visit.made(s.body)
+        all_ = visit.Facts()(s)
+        inside, own = all_.accesses, all_.made
         writes = {a.buffer for a in inside if a.writes and a.buffer not in own}
         if writes:
             self.meet(writes)

@@ -260,7 +260,7 @@ class _Schedule:
         if isinstance(s, L.Alloc) and s.buffer.home == "local":
             self.first.append(s)  # of constant size: made once
             return
-        if isinstance(s, L.Release) and s.buffer in visit.buffers(self.pending):
+        if isinstance(s, L.Release) and any(a.buffer is s.buffer for x in self.pending for a in self.facts(x).accesses):
             self.later.append(s)
             return
         s = self._named(s)

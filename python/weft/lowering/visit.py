@@ -121,26 +121,6 @@ def bound(stmts: Stmts) -> set[Var]:
     return {s.var for s in walk(stmts) if isinstance(s, L.Let | L.Loop)}
 
 
-def made(stmts: Stmts) -> set[L.Buffer]:
-    """The memory that statements make."""
-    return {s.buffer for s in walk(stmts) if isinstance(s, L.Alloc)}
-
-
-def buffers(stmts: Stmts) -> dict[L.Buffer, None]:
-    """The memory that statements touch, in order of appearance."""
-    found: dict[L.Buffer, None] = {}
-    for s in walk(stmts):
-        for a in accesses(s):
-            found.setdefault(a.buffer)
-        match s:
-            case L.Alloc() | L.Release() | L.Grow():
-                found.setdefault(s.buffer)
-            case L.Repoint():
-                for pair in s.pairs:
-                    found.update(dict.fromkeys(pair))
-    return found
-
-
 # -- accesses --------------------------------------------------------------------------------------------------------
 
 
@@ -158,17 +138,14 @@ class Access:
     adds: bool = False
 
 
-def accesses(s: Any) -> Iterator[Access]:
-    """The memory that a statement itself reads and writes."""
+def accesses(s: Any, read: list[L.Load]) -> Iterator[Access]:
+    """The memory that a statement itself reads and writes; ``read`` are the loads in its expressions."""
     match s:
         case L.Write():
             old = accumulated(s)
             b, at, shape = s.place.buffer, s.place.index, s.place.shape
             yield Access(b, at, shape, True, adds=old is not None)
-            for x in loads(s.expr):
-                if old is None or x is not old:
-                    yield Access(x.place.buffer, x.place.index, x.place.shape, False)
-            return
+            read = [x for x in read if x is not old]
         case L.Copy():
             yield _region(s.target, s.count, True)
             yield _region(s.source, s.count, False)
@@ -189,9 +166,8 @@ def accesses(s: Any) -> Iterator[Access]:
                     yield Access(v.place.buffer, v.place.index, v.place.shape, False, known=False)
         case L.Grow():
             yield Access(s.buffer, (), (), True, known=False)
-    for e in exprs(s):
-        for x in loads(e):
-            yield Access(x.place.buffer, x.place.index, x.place.shape, False)
+    for x in read:
+        yield Access(x.place.buffer, x.place.index, x.place.shape, False)
 
 
 def accumulated(s: L.Write) -> L.Load | bool | None:
@@ -282,17 +258,26 @@ class Facts:
         begins = isinstance(s, L.Let | L.Loop)
         names = {s.var: s.expr.size} if isinstance(s, L.Let) and isinstance(s.expr, L.Index) and not s.mutable else {}
         own = set(assigned(s))
-        touched = list(accesses(s))
+        read: list[L.Load] = []
+        reads: set[Var] = set()
+        for e in exprs(s):
+            _scan(e, reads, read)
+        for n in sizes(s):
+            if not isinstance(n, int):
+                reads.update([v for v, _ in n.terms])
+        if isinstance(s, L.Grow):
+            reads.add(s.capacity)
+        touched = list(accesses(s, read))
         out = Summary(
             kinds={type(s)},
-            used=set(used(s)),
+            used=reads,
             given=set() if begins else own,
             bound=own if begins else set(),
             accesses=touched,
             names=names,
             made={s.buffer} if isinstance(s, L.Alloc) else set(),
             sums={a for _, a in s.reductions} if isinstance(s, L.Loop) else set(),
-            loads=any(True for e in exprs(s) for _ in loads(e)),
+            loads=bool(read),
             needs_host=needs_host(s),
         )
         for b in blocks(s):
@@ -309,6 +294,29 @@ class Facts:
                 out.loads = out.loads or inner.loads
                 out.needs_host = out.needs_host or inner.needs_host
         return out
+
+
+def _scan(e: L.Expr, reads: set[Var], read: list[L.Load]) -> None:
+    """Collect an expression's variables and loads in one walk."""
+    match e:
+        case L.Ref():
+            reads.add(e.var)
+        case L.Apply() | L.Builtin():
+            for a in e.args:
+                _scan(a, reads, read)
+        case L.Combine():
+            _scan(e.left, reads, read)
+            _scan(e.right, reads, read)
+        case L.Index():
+            reads.update(size_vars(e.size))
+        case L.Product():
+            for n in e.sizes:
+                reads.update(size_vars(n))
+        case L.Load():
+            read.append(e)
+            for n in (*e.place.index, *e.place.shape):
+                if not isinstance(n, int):
+                    reads.update([v for v, _ in n.terms])
 
 
 def needs_host(s: Any) -> bool:
