@@ -15,7 +15,7 @@ BODIES = {
     "mixed": "(i64* y) { if (threadIdx.x < 32) __syncwarp(); else __syncthreads(); if (threadIdx.x == 3) __syncwarp(); }",
     "kinds": "(i64* y) { if (threadIdx.x == 7) __syncthreads(); else __syncthreads_or(1); }",
     "apart": "(i64* y) { if (threadIdx.x % 2) y[0] = __any_sync(all_lanes, 1); else __syncwarp(); }",
-    "outside": "(i64* y) { y[threadIdx.x] = __shfl_sync(threadIdx.x < 16 ? 0xffffu : 0xffff0000u, 1, 0); }",
+    "outside": "(i64* y) { y[threadIdx.x] = __shfl_sync(threadIdx.x % 32 < 16 ? 0xffffu : 0xffff0000u, 1, 0); }",
     "unmasked": "(i64* y) { __syncwarp(1u); }",
     "null": "(i64* y) { ((volatile i64*)nullptr)[2] = 1; }",
     "freed": "(i64* y) { if (threadIdx.x == 0) { void* p = malloc(8); free(p); free(p); } }",
