@@ -456,11 +456,13 @@ def _free(k: Kernel) -> list[Var]:
                 visit_all(s.setup, known)
                 visit_all(s.body, known | {s.var} | {a.var for a in s.setup if isinstance(a, L.Let)})
                 continue
-            found.update(dict.fromkeys(v for v in visit.used(s) if v not in known))
-            if isinstance(s, L.Forever):
+            if isinstance(s, L.Forever):  # head, test and body are one scope
                 visit_all(s.head, known)
-                visit_all(s.body, known | visit.bound(s.head))
+                inner = known | {x.var for x in s.head if isinstance(x, L.Let)}
+                found.update(dict.fromkeys(v for v in visit.used(s) if v not in inner))
+                visit_all(s.body, inner)
                 continue
+            found.update(dict.fromkeys(v for v in visit.used(s) if v not in known))
             for b in visit.blocks(s):
                 visit_all(b, known)
             if isinstance(s, L.Let):
