@@ -29,7 +29,9 @@ ALLOWED: dict[str, set[str]] = {
     "lax": {"numpy", "staged", "ir", "primitives", "runtime"},
     "frontend": {"staged", "numpy", "ir", "primitives", "runtime"},
     "api": {"frontend", "staged", "transforms", "lowering", "codegen", "build", "runtime", "primitives", "ir", "numpy"},
-    "cli": {"api", "build", "runtime", "ir"},
+    "aot": {"api", "frontend", "lowering", "codegen", "build", "runtime", "ir"},
+    "cmake": set(),
+    "cli": {"aot", "api", "build", "cmake", "runtime", "ir"},
     "__init__": {"api", "runtime"},
     "__main__": {"cli"},
 }

@@ -3,6 +3,7 @@
 import importlib
 from typing import Any
 
+from weft.api.export import export
 from weft.api.grad import grad, jvp, value_and_grad, vjp
 from weft.api.jit import jit
 from weft.api.vmap import vmap
@@ -11,7 +12,7 @@ from weft.runtime import Array
 
 __version__ = "0.1.0"
 
-__all__ = ["Array", "CompileError", "StagingError", "grad", "jit", "jvp", "value_and_grad", "vjp", "vmap"]
+__all__ = ["Array", "CompileError", "StagingError", "export", "grad", "jit", "jvp", "value_and_grad", "vjp", "vmap"]
 
 _SUBMODULES = ("lax", "numpy", "tree", "tree_util")
 

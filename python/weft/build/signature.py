@@ -14,6 +14,7 @@ _NAMES = {
     "bool": "?", "i8": "i1", "i16": "i2", "i32": "i4", "i64": "i8", "u8": "u1", "u16": "u2", "u32": "u4", "u64": "u8",
     "f16": "f2", "f32": "f4", "f64": "f8", "c64": "c8", "c128": "c16",
 }  # fmt: skip
+SHORT_NAMES = {np.dtype(code): name for name, code in _NAMES.items()}
 _TYPE = re.compile(r"([a-z]\w*)\s*(?:\[([^\[\]]*)\])?")
 
 
@@ -25,7 +26,7 @@ class Spec:
     shape: tuple[int | str, ...] | None
 
     def __str__(self) -> str:
-        name = next(k for k, v in _NAMES.items() if np.dtype(v) == self.dtype)
+        name = SHORT_NAMES[self.dtype]
         return name if self.shape is None else f"{name}[{', '.join(map(str, self.shape))}]"
 
 
@@ -38,7 +39,9 @@ class Signature:
 
     def __str__(self) -> str:
         text = ", ".join(map(str, self.args))
-        return text if self.results is None else f"{text} -> {', '.join(map(str, self.results))}"
+        if self.results is None:
+            return text
+        return f"{text} -> {', '.join(map(str, self.results)) or 'None'}".lstrip()
 
 
 def parse_signature(text: str) -> Signature:
@@ -48,7 +51,8 @@ def parse_signature(text: str) -> Signature:
     ----------
     text
         Types separated by commas, each a dtype (``f64``, ``i32``, ``bool``, or NumPy's name ``float64``) with sizes in
-        brackets for an array: numbers, or names that stand for run-time sizes. Results may follow after ``->``.
+        brackets for an array: numbers, or names that stand for run-time sizes. Results may follow after ``->``, or
+        ``None`` for a function that only writes its arguments.
 
     Raises
     ------
@@ -56,7 +60,8 @@ def parse_signature(text: str) -> Signature:
         The text is not a signature; the message shows where.
     """
     before, arrow, after = text.partition("->")
-    return Signature(_specs(before, text), _specs(after, text) if arrow else None)
+    results = _specs("" if after.strip() == "None" else after, text) if arrow else None
+    return Signature(_specs(before, text), results)
 
 
 def _specs(part: str, text: str) -> tuple[Spec, ...]:
@@ -79,7 +84,7 @@ def _dtype(name: str, text: str) -> np.dtype[Any]:
         dtype = np.dtype(_NAMES.get(name, {"float": "f8", "int": "i8", "complex": "c16"}.get(name, name)))
     except TypeError:
         dtype = np.dtype("O")
-    if dtype.kind not in "biufc":
+    if dtype not in SHORT_NAMES:
         raise ValueError(f"{name!r} in {text!r} is not a dtype; these are: {', '.join(_NAMES)}")
     return dtype
 

@@ -1,4 +1,4 @@
-"""The command line: ``weft show``, ``weft cache``, ``weft doctor``. Everything is imported when it is needed."""
+"""The command line: ``weft show``, ``build``, ``cache``, ``doctor``. Everything is imported when it is needed."""
 
 from __future__ import annotations
 

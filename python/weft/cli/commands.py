@@ -34,6 +34,41 @@ def show(function: str, signature: str, transform: tuple[str, ...], only: str | 
         raise click.ClickException(str(e)) from None
 
 
+@weft.command()
+@click.argument("targets", metavar="PACKAGE|MODULE[:FUNCTION]...", nargs=-1)
+@click.option("-o", "--output", metavar="DIR", help="Build the extension module and its .pyi there.")
+@click.option("--name", default="", help="The module's name; the target's last part without it.")
+@click.option("--sources", metavar="DIR", help="Write the generated C++ and the .pyi there, to be committed.")
+@click.option("--check", is_flag=True, help="Only see whether what --sources wrote is as it would be written now.")
+@click.option("--from", "source", metavar="DIR", help="Compile the sources that lie there, instead of TARGETS.")
+@click.option("--march", default="", help="Levels of the processor, as in x86-64,x86-64-v3, or native alone.")
+@click.option("-j", "--jobs", default=0, help="How many compilers run at a time; as many as processors without it.")
+@click.option("--depfile", metavar="FILE", help="Write there what the module depends on, for make and ninja.")
+def build(
+    targets: tuple[str, ...], output: str | None, name: str, sources: str | None, check: bool, source: str | None,
+    march: str, jobs: int, depfile: str | None,
+) -> None:  # fmt: skip
+    """Compile exported functions ahead of time, to an extension module.
+
+    A target is a package or module whose functions carry @weft.export, a file (path/to/file.py), or one function of
+    them. The module needs NumPy and weft's runtime, and no compiler.
+    """
+    from weft.cli.build import Request, UsageError, run
+
+    try:
+        run(Request(targets, output, name, sources, check, source, march, jobs, depfile))
+    except UsageError as e:
+        raise click.UsageError(str(e)) from None
+
+
+@weft.command("cmake-dir")
+def cmake_dir() -> None:
+    """Print the directory for CMake's `find_package(weft)`."""
+    from weft.cmake import directory
+
+    click.echo(directory())
+
+
 @weft.group(invoke_without_command=True)
 @click.pass_context
 def cache(context: click.Context) -> None:

@@ -45,6 +45,11 @@ def binding_object() -> Path:
     return _INSTALLED / "_lib" / "weft_binding.o"
 
 
+def built_object() -> Path:
+    """The object file that is linked into every module built ahead of time, and defines ``weft_bind_built``."""
+    return _INSTALLED / "_lib" / "weft_built.o"
+
+
 @functools.cache
 def link_libraries() -> tuple[str, ...]:
     """The shared libraries an artifact is linked with, as files.

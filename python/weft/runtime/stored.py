@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import importlib
 from typing import Any
 
@@ -103,3 +104,55 @@ def decode_tree(tree: Any) -> tuple[Any, ...]:
                 cls = getattr(cls, part)
             return ("call", cls, [decode_tree(t) for t in items])
     raise LookupError(f"a stored structure of an unknown kind: {tree!r}")
+
+
+def encode_value(x: Any) -> Any:
+    """A captured number or array, or a container of them, as JSON with every bit kept.
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+    """
+    from weft.runtime.array import Array
+
+    if type(x) in (bool, int, str) or x is None:
+        return x
+    if type(x) is float:
+        return ["float", x.hex()]
+    if type(x) is complex:
+        return ["complex", x.real.hex(), x.imag.hex()]
+    if isinstance(x, np.generic):
+        return ["scalar", x.dtype.str, x.tobytes().hex()]
+    if type(x) in (np.ndarray, Array):
+        a = np.ascontiguousarray(x)
+        text = binascii.b2a_base64(a.tobytes(), newline=False).decode()
+        return ["numpy" if type(x) is np.ndarray else "weft", a.dtype.str, list(np.shape(x)), text]
+    if type(x) in (tuple, list):
+        return [type(x).__name__, [encode_value(v) for v in x]]
+    if type(x) is dict and all(type(k) in (str, int, bool) for k in x):
+        return ["dict", list(x), [encode_value(v) for v in x.values()]]
+    raise TypeError(f"it captures a {type(x).__name__}")
+
+
+def decode_value(x: Any) -> Any:
+    """What `encode_value` was given."""
+    from weft.runtime.array import Array
+
+    match x:
+        case ["float", text]:
+            return float.fromhex(text)
+        case ["complex", real, imag]:
+            return complex(float.fromhex(real), float.fromhex(imag))
+        case ["scalar", dtype, text]:
+            return np.frombuffer(bytes.fromhex(text), dtype)[0]
+        case ["numpy" | "weft", dtype, shape, text]:
+            a = np.frombuffer(binascii.a2b_base64(text), dtype).reshape(shape)
+            return Array.from_numpy(a) if x[0] == "weft" else a
+        case ["tuple", items]:
+            return tuple([decode_value(v) for v in items])
+        case ["list", items]:
+            return [decode_value(v) for v in items]
+        case ["dict", keys, items]:
+            return dict(zip(keys, [decode_value(v) for v in items], strict=True))
+    return x

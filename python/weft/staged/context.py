@@ -72,7 +72,7 @@ class Tracker:
 
 @dataclass(frozen=True)
 class Guard:
-    """A fact about an artifact's inputs: ``size kind 0`` with kind ``==``, ``>=`` or ``!=``; why it was needed, where."""
+    """A fact about an artifact's inputs, ``size kind 0`` with kind ``==``, ``>=`` or ``!=``; why, and where."""
 
     kind: str
     size: Dim
