@@ -287,17 +287,11 @@ class Emulated:
         if not out.exists():
             source = build.folder() / f"{name}.cpp"
             source.write_text(self.text.host.replace("@HASH@", name) + host_side.STUB)
-            built, job = (
-                build.device_job(self.text.device, self.text.kernels, name) if self.text.kernels else (None, None)
-            )
+            built, job = build.device_job(self.text.device, self.text.kernels, name)
             host = source.with_suffix(".o")
             command = ["g++", *FLAGS, f"-I{build.KERNELS}", "-c", str(source), "-o", str(host)]
             build.finish(build.spawn(command), self.text.host)
-            if built and job:
-                build.finish(job, self.text.device)
-            else:
-                built, job = build.device_job("", (), name)
-                build.finish(job)
+            build.finish(job, self.text.device)
             build.link(name, [host, built])
         self.lib = build.load(out)
         init = getattr(self.lib, f"PyInit_{name}")

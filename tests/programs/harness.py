@@ -2,7 +2,8 @@
 
 A program is a plain function with sample calls. `check` runs it as Python, through the IR interpreter and as compiled
 C++: values, dtypes, Python types of results, mutated arguments and printed text must agree. `check_gradients` compares
-reverse mode with forward mode and finite differences, `check_vmap` a batch with a loop over its lanes.
+reverse mode with forward mode and finite differences, `check_vmap` a batch with a loop over its lanes. `check_cuda`
+and what follows it run the same, the gradient and the batch as CUDA code in the emulator of tests/cuda.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
+from tests.cuda.harness import Emulated
 
 import weft
 from weft.api.interpreted import Interpreted
@@ -371,3 +374,59 @@ def check_vmap(p: Program) -> None:
         for k, lane in enumerate(lanes):
             want = derivative(*copy.deepcopy(lane))
             close([np.asarray(v)[k] for v in leaves_of(mapped)], leaves_of(want), 1e-8, f"{p.name}: gradient, lane {k}")
+
+
+# -- CUDA ------------------------------------------------------------------------------------------------------------
+
+SEEDS = (0, 3)  # queued, with a library; at once, without one, in a random order
+
+
+def emulated(fn: Callable[..., Any], seed: int, **options: Any) -> Callable[..., Any]:
+    """``fn`` staged at each call, compiled for CUDA and run in the emulator."""
+    t = weft.jit(fn, **options)
+
+    def run(*args: Any) -> Any:
+        it = Interpreted(t.lower(*args))
+        leaves = it.applies(t.signature(args, {}))
+        assert leaves is not None, "a program must apply to the call it was staged for"
+        with mock.patch("weft.api.interpreted.evaluate", lambda f, *values: Emulated(f)(*values, seed=seed)):
+            return it.run(leaves)
+
+    return run
+
+
+def check_cuda(p: Program) -> None:
+    """CUDA code and Python agree on every sample call."""
+    for args in p.calls():
+        want = outcome(p.fn, args)
+        for seed in SEEDS:
+            agree(outcome(emulated(p.fn, seed, **p.jit), args), want, p, f"CUDA, seed {seed}")
+
+
+def check_cuda_gradient(p: Program) -> None:
+    """The gradient as CUDA code gives what it gives compiled for the CPU."""
+    derivative = weft.grad(weighted(p.fn), argnums=p.grad)
+    for args in (p.grad_calls or p.calls)():
+        with contextlib.redirect_stdout(io.StringIO()):
+            want = weft.jit(derivative)(*copy.deepcopy(args))
+            for seed in SEEDS:
+                got = emulated(derivative, seed)(*copy.deepcopy(args))
+                close(got, want, 2e-5 if single(args) else 1e-9, f"{p.name}: gradient by CUDA, seed {seed}")
+
+
+def check_cuda_vmap(p: Program) -> None:
+    """A batch, and its gradient, as CUDA code against the lanes one by one."""
+    batched, lanes = lanes_of(p)
+    functions = [p.fn, *([weft.grad(weighted(p.fn), argnums=p.grad)] if p.grad else [])]
+    for f in functions:
+        wanted = [f(*copy.deepcopy(lane)) for lane in lanes]
+        for seed in SEEDS:
+            got = emulated(weft.vmap(f, in_axes=p.vmap), seed)(*copy.deepcopy(batched))
+            for k, want in enumerate(wanted):
+                parts = [np.asarray(v)[k] for v in leaves_of(got)]
+                close(parts, leaves_of(want), 1e-8, f"{p.name}: lane {k} by CUDA, seed {seed}")
+
+
+def single(args: tuple[Any, ...]) -> bool:
+    """Whether float32 is among the arguments."""
+    return any(isinstance(v, np.ndarray | np.generic) and v.dtype == np.float32 for v in leaves_of(args))

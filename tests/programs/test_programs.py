@@ -5,7 +5,17 @@ import os
 import pytest
 import tests.programs.language  # noqa: F401
 import tests.programs.numeric  # noqa: F401
-from tests.programs.harness import PROGRAMS, Program, check, check_gradients, check_second, check_vmap
+from tests.programs.harness import (
+    PROGRAMS,
+    Program,
+    check,
+    check_cuda,
+    check_cuda_gradient,
+    check_cuda_vmap,
+    check_gradients,
+    check_second,
+    check_vmap,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +47,21 @@ def test_second_derivatives(p):
 @named([p for p in PROGRAMS if p.vmap is not None])
 def test_batches(p):
     check_vmap(p)
+
+
+@named(PROGRAMS)
+def test_cuda(p):
+    check_cuda(p)
+
+
+@named([p for p in PROGRAMS if p.grad])
+def test_gradients_by_cuda(p):
+    check_cuda_gradient(p)
+
+
+@named([p for p in PROGRAMS if p.vmap is not None])
+def test_batches_by_cuda(p):
+    check_cuda_vmap(p)
 
 
 def test_there_are_many():
