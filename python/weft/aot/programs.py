@@ -155,7 +155,7 @@ class _Maker:
                 continue
             open_ = self.open_questions(export, program, point, lows, region)
             regions += answers(region, open_)
-            record["guards"] = self.guards(export.signature, open_)
+            record["guards"] = self.guards(export.signature, [*region, *open_])
             leaves = result_leaves(program, export.signature, fixed)
             if first:
                 made.results, made.tree, made.mutates = leaves, program.tree, arguments_written(program, export)
