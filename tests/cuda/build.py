@@ -54,7 +54,11 @@ def emulator() -> Path:
 
 def table(kernels: tuple[str, ...]) -> str:
     """The lines after a device text that tell the emulator of its kernels."""
-    return "\nnamespace weft {}\nusing namespace weft;\nWEFT_KERNELS(" + ", ".join(f"WEFT_KERNEL({k})" for k in kernels) + ")\n"
+    return (
+        "\nnamespace weft {}\nusing namespace weft;\nWEFT_KERNELS("
+        + ", ".join(f"WEFT_KERNEL({k})" for k in kernels)
+        + ")\n"
+    )
 
 
 def device_job(text: str, kernels: tuple[str, ...], name: str) -> tuple[Path, subprocess.Popen[str]]:
