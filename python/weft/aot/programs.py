@@ -20,7 +20,7 @@ import numpy as np
 from weft.aot.collect import BuildError, Exported
 from weft.aot.results import Leaf as ResultLeaf
 from weft.aot.results import check_results, result_leaves
-from weft.aot.sizes import MOST_REGIONS, Question, answers, questions, samples, slots
+from weft.aot.sizes import MOST_REGIONS, Question, answers, integer, is_integer, questions, samples, slots
 from weft.api.compiled import stage_signature
 from weft.api.export import Export
 from weft.api.transformed import Transformed
@@ -34,6 +34,7 @@ from weft.runtime import Array
 from weft.runtime.stored import encode_host, encode_tree, encode_value
 
 MOST_PROGRAMS = 250
+_INTEGER = Spec(np.dtype(np.int64), None)
 FROZEN_BYTES = 64 << 10  # captured data beyond this is not built into a module
 
 
@@ -127,11 +128,12 @@ class _Maker:
         first = general and not made.meta["programs"]
         lows = {s: max(2, export.least.get(s, 0)) for s, n in sizes.items() if n == 2}
         fixed = {s: n for s, n in sizes.items() if n < 2}
+        integers = [integer(n) for n, a in zip(self.names, export.signature.args, strict=False) if a == _INTEGER]
         regions: list[list[Question]] = [[]]
         count = 0
         while regions:
             region = regions.pop(0)
-            sample = samples(list(lows), lows, region)
+            sample = samples([*lows, *integers], lows, region)
             if sample is None:
                 continue
             count += 1
@@ -149,13 +151,13 @@ class _Maker:
             except Exception as e:
                 raised = None if first else own_exception(e)
                 if raised is None:
-                    raise self.refused(export, point, e) from e
-                record["guards"] = self.guards(export.signature, region)
+                    raise self.refused(export, sizes, e) from e
+                record["guards"] = [q.encoded() for q in region]
                 made.meta["programs"].append({**record, "flavour": "any", "raises": raised})
                 continue
-            open_ = self.open_questions(export, program, point, lows, region)
+            open_ = self.open_questions(export, program, lows, region)
             regions += answers(region, open_)
-            record["guards"] = self.guards(export.signature, [*region, *open_])
+            record["guards"] = [q.encoded() for q in (*region, *open_)]
             leaves = result_leaves(program, export.signature, fixed)
             if first:
                 made.results, made.tree, made.mutates = leaves, program.tree, arguments_written(program, export)
@@ -164,13 +166,15 @@ class _Maker:
             if program.tree == ("const", None) and made.tree != ("const", None):
                 leaves = []  # it raises on every path
             else:
-                check_results(leaves, export.signature, point, region, self.error)
-            made.meta["programs"].append({**record, "flavour": "np", **self.recipe(export, program, point)})
+                check_results(leaves, export.signature, point, fixed, region, self.error)
+            made.meta["programs"].append({**record, "flavour": "np", **self.recipe(export, program)})
             if arrays:
-                self.weft_flavour(made, record, point, set(program.mutates))
+                self.weft_flavour(made, record, point, fixed, set(program.mutates))
             first = False
 
-    def weft_flavour(self, made: Overload, record: dict[str, Any], point: dict[str, int], written: set[int]) -> None:
+    def weft_flavour(
+        self, made: Overload, record: dict[str, Any], point: dict[str, int], fixed: dict[str, int], written: set[int]
+    ) -> None:
         """What a call with `weft.Array` needs: every array that is not written is one."""
         signature = made.export.signature
         taken = {i for i, a in enumerate(signature.args) if a.shape is not None and i not in written}
@@ -182,8 +186,8 @@ class _Maker:
             made.meta.setdefault("numpy_only", first_line(e))
             return
         if made.weft_results is None:
-            made.weft_results = result_leaves(program, signature, {s: n for s, n in point.items() if n < 2})
-        recipe = self.recipe(made.export, program, point)
+            made.weft_results = result_leaves(program, signature, fixed)
+        recipe = self.recipe(made.export, program)
         made.meta["programs"].append({**record, "flavour": "weft", **recipe})
 
     def stage(self, signature: Signature, point: Mapping[str, int], weft: set[int]) -> Program:
@@ -193,12 +197,12 @@ class _Maker:
             for a in signature.args
         ]
         given = [Array.from_numpy(x) if i in weft else x for i, x in enumerate(sample_arguments(specs))]
+        given = [point.get(integer(n), x) for n, x in zip(self.names, given, strict=False)]
         return stage_signature(self.target, self.target.signature(tuple(given), {}))
 
     def open_questions(
-        self, export: Export, program: Program, point: Mapping[str, int], lows: Mapping[str, int],
-        region: list[Question],
-    ) -> list[Question]:  # fmt: skip
+        self, export: Export, program: Program, lows: Mapping[str, int], region: list[Question]
+    ) -> list[Question]:
         """What the program asked that neither the signature nor the region answers.
 
         Raises
@@ -211,49 +215,32 @@ class _Maker:
         for q in questions(program, slots(export.signature, program.leaves, self.names)):
             if q.follows(lows) or (q.kind, q.value) in known:
                 continue
-            if any(s.startswith("int ") for s, _ in q.value.terms):
-                raise self.unknown_integer(export, q)
             if q.kind == "==":
-                raise self.unknown_size(export, q, point)
+                raise self.unknown(export, q)
             found.append(q)
         return found
 
-    def unknown_integer(self, export: Export, q: Question) -> BuildError:
-        """An argument whose value decides what is compiled."""
-        name = next(s for s, _ in q.value.terms if s.startswith("int "))[4:]
-        return self.error(
-            export.signature,
-            f"this signature leaves the number {name} open, but {place(q)} needs to know it ({q.why}): export a"
-            f" function that sets {name}, or leave it out of the signature if it has a default",
-        )
-
-    def unknown_size(self, export: Export, q: Question, point: Mapping[str, int]) -> BuildError:
-        """A size whose number decides what is compiled."""
+    def unknown(self, export: Export, q: Question) -> BuildError:
+        """A number that decides what is compiled, and that the signature leaves open."""
         names = [s for s, _ in q.value.terms]
-        spec = next(a for a in export.signature.args if names[0] in (a.shape or ()))
-        if len(names) == 1:
-            written = Spec(spec.dtype, tuple(3 if s == names[0] else s for s in spec.shape or ()))
-            remedy = f"write a number, as in {written}; several signatures may be exported"
-        elif str(q) == f"{names[0]} == {names[1]}" or str(q) == f"{names[1]} == {names[0]}":
-            remedy = f"give both sizes one name, as in {spec}"
+        ints = [s[4:] for s in names if is_integer(s)]
+        if ints:
+            what, need = f"the number {ints[0]}", "it"
+            remedy = f"export a function that sets {ints[0]}, or leave it out of the signature if it has a default"
         else:
-            remedy = "write numbers"
+            what, need, remedy = " and ".join(names), "whether " + str(q), "write numbers"
+            spec = next(a for a in export.signature.args if names[0] in (a.shape or ()))
+            if len(names) == 1:
+                written = Spec(spec.dtype, tuple(3 if s == names[0] else s for s in spec.shape or ()))
+                need, remedy = "it", f"write a number, as in {written}; several signatures may be exported"
+            elif str(q) in (f"{names[0]} == {names[1]}", f"{names[1]} == {names[0]}"):
+                remedy = f"give both sizes one name, as in {spec}"
         return self.error(
             export.signature,
-            f"this signature leaves {' and '.join(names)} open, but {place(q)} needs to know"
-            f" {'it' if len(names) == 1 else 'whether ' + str(q)} ({q.why}): {remedy}",
+            f"this signature leaves {what} open, but {place(q)} needs to know {need} ({q.why}): {remedy}",
         )
 
-    def guards(self, signature: Signature, held: list[Question]) -> list[Any]:
-        """Questions over the table of a call's sizes, as the runtime's plan takes them."""
-        where: dict[str, int] = {}
-        table = [s for a in signature.args for s in a.shape or ()]
-        for slot, s in enumerate(table):
-            if isinstance(s, str):
-                where.setdefault(s, slot)
-        return [[q.kind, q.value.const, [[where[s], c] for s, c in q.value.terms]] for q in held]
-
-    def recipe(self, export: Export, program: Program, point: Mapping[str, int]) -> dict[str, Any]:
+    def recipe(self, export: Export, program: Program) -> dict[str, Any]:
         """How the runtime calls a program; the program itself is added to the function's."""
         for source, value in program.captures.hidden:
             if getattr(value, "nbytes", 0) > FROZEN_BYTES:
@@ -274,6 +261,7 @@ class _Maker:
             raise self.error(export.signature, f"{e}, which a built module cannot hold") from None
         return {
             "entry": entry,
+            "sizes_frozen": sum(len(leaf.shape) for leaf in program.leaves[len(export.signature.args) :]),
             "frozen": [self.frozen.setdefault(text, len(self.frozen)) for text in hidden],
             "results": [
                 [r.kind, None if r.dtype is None else r.dtype.str, r.rank, r.flavour, r.leaf] for r in program.results
@@ -299,18 +287,18 @@ class _Maker:
         """An error about one signature."""
         return BuildError(f"{self.exported.name}, exported as '{signature}': {reason}")
 
-    def refused(self, export: Export, point: Mapping[str, int], e: Exception) -> BuildError:
+    def refused(self, export: Export, sizes: Mapping[str, int], e: Exception) -> BuildError:
         """What staging said."""
         if isinstance(e, BuildError | CompileError):
             return BuildError(str(e))
-        small = [f"{s} = {n}" for s, n in point.items() if n < 2]
+        small = [f"{s} = {n}" for s, n in sizes.items() if n < 2]
         said = str(e) if isinstance(e, StagingError) else f"{type(e).__name__}: {e}"
         where = f"for {' and '.join(small)}, " if small else ""
         hint = ""
         if small:
-            low = 1 + max(n for n in point.values() if n < 2)
+            low = 1 + max(n for n in sizes.values() if n < 2)
             hint = f"\n  remedy: if such sizes are not needed, export it with least={low}"
-        elif len(point) > 1 and isinstance(e, ValueError):
+        elif len(sizes) > 1 and isinstance(e, ValueError):
             hint = "\n  remedy: sizes that have to be equal need the same name in the signature"
         return self.error(export.signature, f"{where}{said}{hint}")
 

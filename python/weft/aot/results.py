@@ -102,10 +102,10 @@ def size_of(s: int | str, fixed: Mapping[str, int]) -> Linear:
 
 
 def check_results(
-    leaves: Sequence[Leaf], signature: Signature, point: Mapping[str, int], region: Sequence[Question],
-    error: Callable[[Signature, str], Exception],
+    leaves: Sequence[Leaf], signature: Signature, point: Mapping[str, int], small: Mapping[str, int],
+    region: Sequence[Question], error: Callable[[Signature, str], Exception],
 ) -> None:  # fmt: skip
-    """Compare what a function returns with what its signature says.
+    """Compare what a function returns with what its signature says, for one sample of sizes, of which some are fixed.
 
     Raises
     ------
@@ -115,7 +115,6 @@ def check_results(
     wanted = signature.results
     if wanted is None:
         return
-    small = {s: n for s, n in point.items() if n < 2}
     where = f", for {' and '.join(f'{s} = {n}' for s, n in small.items())}" if small else ""
     returned = ", ".join(map(str, leaves)) or "None"
     if len(wanted) != len(leaves):

@@ -15,7 +15,7 @@ MOST_REGIONS = 16  # programs of one signature that differ by questions such as 
 
 @dataclass(frozen=True)
 class Linear:
-    """``const + sum(coefficient * name)``; names of sizes, and of integer arguments (as ``int name``)."""
+    """``const + sum(coefficient * name)``; names of sizes, and of integer arguments (see `integer`)."""
 
     const: int
     terms: tuple[tuple[str, int], ...] = ()
@@ -70,6 +70,10 @@ class Question:
             return rising and least >= 0
         return self.kind == "!=" and ((rising and least > 0) or (falling and least < 0))
 
+    def encoded(self) -> list[Any]:
+        """As JSON values."""
+        return [self.kind, self.value.const, [list(t) for t in self.value.terms]]
+
     def __str__(self) -> str:
         sides: dict[bool, list[tuple[str, int]]] = {True: [], False: []}
         for s, c in self.value.terms:
@@ -82,14 +86,25 @@ class Question:
         return f"{left} {self.kind} {right}"
 
 
+def integer(argument: str) -> str:
+    """What questions call an integer argument, so that it is not taken for a size of that name."""
+    return f"int {argument}"
+
+
+def is_integer(name: str) -> bool:
+    """Whether a name is an integer argument's, and not a size's."""
+    return name.startswith("int ")
+
+
 def samples(names: Sequence[str], lows: Mapping[str, int], region: Sequence[Question]) -> dict[str, int] | None:
-    """Sizes of which all of ``region`` holds, different for different names if possible; None if none were found."""
-    near = {abs(q.value.const) + d for q in region for d in (-1, 0, 1, 2)}
+    """Numbers of which all of ``region`` holds, different for different names if possible; None if none were found."""
+    near = sorted({q.value.const * sign + d for q in region for sign in (-1, 1) for d in (-1, 0, 1, 2)})
     candidates = []
     for name in names:
-        low = lows[name]
-        fresh = [*range(max(5, low), max(5, low) + len(names) + 3), *range(low, low + 5), *sorted(near)]
-        candidates.append([n for n in dict.fromkeys(fresh) if n >= low])
+        low = lows.get(name, 0)
+        first = [1, 0, -1] if is_integer(name) else [*range(max(5, low), max(5, low) + len(names) + 3)]
+        found = dict.fromkeys([*first, *range(low, low + 5), *near])
+        candidates.append([n for n in found if n >= low or is_integer(name)])
     best: dict[str, int] | None = None
     for point in itertools.islice(itertools.product(*candidates), 100_000):
         found = dict(zip(names, point, strict=True))
@@ -128,7 +143,7 @@ def slots(signature: Signature, leaves: Sequence[Any], names: Sequence[str]) -> 
             table.append(Linear(0, ((size, 1),)) if open_ else Linear(n))
     for i, leaf in enumerate(leaves):
         if leaf.flavour == "py" and leaf.dtype == "i":
-            table.append(Linear(0, ((f"int {names[i]}", 1),)) if i < count else Linear(int(leaf.value)))
+            table.append(Linear(0, ((integer(names[i]), 1),)) if i < count else Linear(int(leaf.value)))
     return table
 
 

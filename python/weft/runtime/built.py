@@ -189,7 +189,7 @@ class Built(Dispatcher):
         overload = self._overloads[number]
         self._check_written(overload["writes"], values)
         flavour = "weft" if any(isinstance(v, Array) for v in values) else "np"
-        index = self._program(overload, flavour, sizes, [n for v in values for n in np.shape(v)])
+        index = self._program(overload, flavour, sizes, integers(overload, self._names, values))
         program = overload["programs"][index]
         if "raises" in program:
             cls, message = program["raises"]
@@ -204,19 +204,20 @@ class Built(Dispatcher):
             self.add(self.signature(positional).key, plan)
         return self.run(plan, positional)
 
-    def _program(self, overload: dict[str, Any], flavour: str, sizes: dict[str, int], table: list[int]) -> int:
-        """The number of the program for a flavour and sizes."""
+    def _program(self, overload: dict[str, Any], flavour: str, sizes: dict[str, int], ints: dict[str, int]) -> int:
+        """The number of the program for a flavour, sizes, and integer arguments."""
+        known = {**sizes, **ints}
         flavours = set()
         for index, p in enumerate(overload["programs"]):
             if all(min(sizes[s], 2) == n for s, n in p["sizes"].items()):
-                if all(_holds(kind, c + sum(table[i] * k for i, k in terms)) for kind, c, terms in p["guards"]):
+                if all(_holds(kind, c + sum(known[s] * k for s, k in terms)) for kind, c, terms in p["guards"]):
                     if p["flavour"] in ("any", flavour):
                         return index
                     flavours.add(p["flavour"])
         if flavours == {"np"}:
             why = f" ({overload['numpy_only']})" if "numpy_only" in overload else ""
             raise TypeError(f"{self.__name__}() was built for NumPy arrays only{why}: pass np.asarray of a weft.Array")
-        said = ", ".join(f"{s} = {n}" for s, n in sizes.items())
+        said = ", ".join(f"{s} = {n}" for s, n in known.items())
         raise ValueError(f"{self.__name__}() was not built for {said}")
 
     def _check_written(self, written: list[int], values: list[Any]) -> None:
@@ -237,7 +238,8 @@ class Built(Dispatcher):
         from weft.runtime import hostcalls
         from weft.runtime.stored import decode_host, decode_tree, decode_value
 
-        asked = [(kind, const, [(slot, c) for slot, c in terms]) for kind, const, terms in program["guards"]]
+        where = slots(overload["args"], self._names, program["sizes_frozen"])
+        asked = [(kind, const, [(where[s], c) for s, c in terms]) for kind, const, terms in program["guards"]]
         return Plan(
             self._entries[program["entry"]],
             guards=[*signature_guards(overload["args"]), *asked],
@@ -269,6 +271,20 @@ def signature_guards(args: Sequence[Sequence[Any]]) -> list[tuple[str, int, list
         elif first.setdefault(size, slot) != slot:
             guards.append(("==", 0, [(slot, 1), (first[size], -1)]))
     return guards
+
+
+def slots(args: Sequence[Sequence[Any]], names: Sequence[str], sizes_frozen: int) -> dict[str, int]:
+    """Where sizes and integer arguments stand in the table that a plan's guards read."""
+    sizes = [s for _, shape in args for s in shape or ()]
+    found = {s: sizes.index(s) for s in sizes if isinstance(s, str)}
+    ints = [name for name, spec in zip(names, args, strict=False) if spec == ["i64", None]]
+    return found | {f"int {name}": len(sizes) + sizes_frozen + k for k, name in enumerate(ints)}
+
+
+def integers(overload: dict[str, Any], names: Sequence[str], values: Sequence[Any]) -> dict[str, int]:
+    """The integer arguments, as guards name them."""
+    found = zip(names, overload["args"], values, strict=False)
+    return {f"int {name}": value for name, spec, value in found if spec == ["i64", None]}
 
 
 def text_of(spec: Sequence[Any]) -> str:
