@@ -120,10 +120,11 @@ def hint() -> str:
 
 
 def named(exports: Iterable[Export]) -> list[Exported]:
-    """Exports by function, with their names."""
+    """Exports by function, with their names; without those of a module that was run again since."""
     groups: dict[tuple[int, str], list[Export]] = {}
     for e in exports:
-        groups.setdefault((id(e.fn), e.name), []).append(e)
+        if e.module in sys.modules and vars(sys.modules[e.module]) is e.variables:
+            groups.setdefault((id(e.fn), e.name), []).append(e)
     # decorators are applied from below, and read from above
     return [Exported(name_of(g[0]), g[0].fn, tuple(reversed(g))) for g in groups.values()]
 
@@ -138,13 +139,10 @@ def name_of(export: Export) -> str:
     """
     if export.name:
         return export.name
-    variables = vars(sys.modules[export.module])
     own = getattr(export.fn, "__name__", "")
-    if variables.get(own) is export.fn:
-        return own  # type: ignore[no-any-return]
-    bound = [name for name, value in variables.items() if value is export.fn]
-    if bound:
-        return bound[0]
+    variables = [name for name, value in export.variables.items() if value is export.fn]
+    if variables:
+        return own if own in variables else variables[0]
     if isinstance(export.fn, types.FunctionType) and own.isidentifier():
         return own
     raise BuildError(

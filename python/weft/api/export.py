@@ -32,8 +32,8 @@ class Export:
         The smallest number that each name of a size may stand for, where that is not 0.
     name
         What the built function is called; empty for the function's own name.
-    module
-        The name of the module that exports it.
+    module, variables
+        The module that exports it: its name, and its variables.
     """
 
     fn: Any
@@ -41,6 +41,7 @@ class Export:
     least: Mapping[str, int]
     name: str
     module: str
+    variables: dict[str, Any]
 
 
 def export(signature: str, *, name: str = "", least: int | Mapping[str, int] = 0) -> Callable[[F], F]:
@@ -91,13 +92,13 @@ def export(signature: str, *, name: str = "", least: int | Mapping[str, int] = 0
     if name and not name.isidentifier():
         raise ValueError(f"{name!r} is not a name that a function can have")
     bounds = _bounds(parsed, signature, least)
-    frame = sys._getframe(1)
+    variables = sys._getframe(1).f_globals
 
     def mark(fn: F) -> F:
         if not callable(fn):
             raise TypeError(f"weft.export marks functions, and was given {fn!r}")
         check_arity(fn, parsed)
-        EXPORTS.append(Export(fn, parsed, bounds, name, frame.f_globals.get("__name__", "")))
+        EXPORTS.append(Export(fn, parsed, bounds, name, variables.get("__name__", ""), variables))
         return fn
 
     return mark
