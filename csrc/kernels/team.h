@@ -175,19 +175,36 @@ struct Block {
   };
 };
 
+template <class T>
+WEFT_FN void swap(T& a, T& b) {
+  const T old = a;
+  a = b;
+  b = old;
+}
+
+// A value and where it stands; nowhere if `where` is negative.
+template <class T>
+struct Extremum {
+  T best;
+  i64 where;
+};
+
+// The best of what the threads found, the first of equals: better(a, b) says whether b is better than a.
+template <class Team, class T, class Better>
+WEFT_FN Extremum<T> first_extremum(Team team, T best, i64 where, Better better) {
+  return team.reduce(Extremum<T>{best, where}, [better](Extremum<T> a, Extremum<T> b) {
+    if (a.where < 0 || b.where < 0) return a.where < 0 ? b : a;
+    if (b.where < a.where) swap(a, b);
+    return better(a.best, b.best) ? b : a;
+  });
+}
+
 // -- memory -----------------------------------------------------------------------------------------------------------
 
 // Shared out over the team; what is read or written elsewhere needs a sync before or after.
 template <class Team, class T>
 WEFT_FN void copy(Team team, T* to, const T* from, i64 count) {
   for (i64 i = team.rank(); i < count; i += team.size()) to[i] = from[i];
-}
-
-template <class T>
-WEFT_FN void swap(T*& a, T*& b) {
-  T* const old = a;
-  a = b;
-  b = old;
 }
 
 // Doubles a buffer of rows that `alloc` of the team made; false if there is no memory.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from weft.codegen.chunks import first_value
-from weft.codegen.expressions import PRIMARY, PRODUCT, _combination, ctype
+from weft.codegen.expressions import OR, PRIMARY, PRODUCT, Text, _combination, ctype
 from weft.codegen.statements import Statements
 from weft.ir.nodes import Var
 from weft.ir.primitive import REGISTRY, Primitive
@@ -44,6 +44,7 @@ class KernelPrinter(Statements):
             self.names.fresh(word)
         self.team = bool(kernel.spread)
         self.stale: set[L.Buffer] | None = set()
+        self.firsts: dict[Var, str] = {}  # an extremum's best value: where this thread has found it
         self.leave = "return"  # how a failure leaves the code being printed
 
     # -- the whole -----------------------------------------------------------------------------------------------------
@@ -276,10 +277,21 @@ class KernelPrinter(Statements):
             part = self.names.fresh(f"{name}_mine")
             self.put(f"{ctype(a.type.dtype)} {part} = {first_value(p, a)};")
             parts.append((p, a, name, part))
+        found: list[tuple[Primitive, Var, Var, str, str, str, str]] = []
+        for p, best, where in s.extrema:
+            names = self.var(best), self.var(where)
+            mine = [self.names.fresh(f"{n}_mine") for n in names]
+            self.put(f"{ctype(best.type.dtype)} {mine[0]} = {names[0]};")
+            self.put(f"i64 {mine[1]} = -1;")
+            found.append((p, best, where, *names, mine[0], mine[1]))
+            self.firsts[best] = mine[1]
         fails = any(isinstance(x, L.Fail | L.Grow) or visit_alloc(x) for x in visit.walk(s.body))
         with self.alone(fails):
             for _, a, _, part in parts:
                 self.names.rename(a, part)
+            for _, best, where, _, _, b, w in found:
+                self.names.rename(best, b)
+                self.names.rename(where, w)
             self.names.enter()
             v = self.var(s.var)
             self.put(f"for (i64 {v} = team.rank(); {v} < {hi}; {v} += team.size()) " + ("[&] {" if fails else "{"))
@@ -288,6 +300,10 @@ class KernelPrinter(Statements):
             self.names.leave()
             for _, a, name, _ in parts:
                 self.names.rename(a, name)
+            for _, best, where, b, w, _, _ in found:
+                self.names.rename(best, b)
+                self.names.rename(where, w)
+                del self.firsts[best]
         for p, a, name, part in parts:
             t = ctype(a.type.dtype)
             both = _combination(p, a.type.dtype)[0].replace("\x010\x02", "a").replace("\x011\x02", "b")
@@ -298,11 +314,26 @@ class KernelPrinter(Statements):
             else:
                 whole = _combination(p, a.type.dtype)[0].replace("\x010\x02", name).replace("\x011\x02", got)
                 self.put(f"{name} = {whole};")
+        for p, best, _, b, w, b_mine, w_mine in found:
+            t = ctype(best.type.dtype)
+            test = _combination(p, best.type.dtype)[0].replace("\x010\x02", "a").replace("\x011\x02", "b")
+            got = self.names.fresh(f"{b}_found")
+            better = f"[]({t} a, {t} b) -> bool {{ return {test}; }}"
+            self.put(f"const Extremum<{t}> {got} = first_extremum(team, {b_mine}, {w_mine}, {better});")
+            self.put(f"if ({got}.where >= 0) {{ {b} = {got}.best; {w} = {got}.where; }}")
         if writes:
             self.put("team.sync();")
             self.stale = set()
         elif self.stale is not None:
             self.stale.update(a.buffer for a in inside)
+
+    def _builtin(self, e: L.Builtin) -> Text:
+        """An operation of the lowering's own; the first iteration is the thread's first where threads share out."""
+        if e.name == "first or" and isinstance(e.args[1], L.Combine):
+            best = e.args[1].left
+            if isinstance(best, L.Ref) and best.var in self.firsts:
+                return f"{self.firsts[best.var]} < 0 || {self.paren(self.expr(e.args[1]), PRIMARY)}", OR
+        return super()._builtin(e)
 
     # -- memory --------------------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ SMALL = 16  # iterations that are not worth sharing out among threads
 def covering(facts: Facts, s: L.Loop) -> Cover | None:
     """How a grid may cover a nest: the loops it covers, what one iteration does, and the arrays it adds to; None if
     iterations depend on each other."""
-    if s.reductions:
+    if s.reductions or s.extrema:
         return None
     free = freedom(facts, s)
     if free is None:
@@ -30,7 +30,7 @@ def covering(facts: Facts, s: L.Loop) -> Cover | None:
     body: Stmts = [*s.setup, *s.body, *released(s.setup)]
     while (inner := _next_loop(facts, body)) is not None:
         more, loop = inner
-        if loop.reductions or loop.setup or set(size_vars(loop.size)) & _given(domain, lets, more):
+        if loop.reductions or loop.extrema or loop.setup or set(size_vars(loop.size)) & _given(domain, lets, more):
             break
         free = freedom(facts, loop)
         if free is None:
@@ -54,6 +54,7 @@ def _turned(facts: Facts, s: L.Loop) -> Cover | None:
     lets, inner = found
     if (
         inner.reductions
+        or inner.extrema
         or inner.setup
         or s.var in set(size_vars(inner.size))
         or _given([], lets) & set(size_vars(inner.size))
@@ -66,7 +67,8 @@ def _turned(facts: Facts, s: L.Loop) -> Cover | None:
     body: Stmts = [*lets, *inner.body]
     while (deeper := _next_loop(facts, body)) is not None:
         more, loop = deeper
-        if loop.reductions or loop.setup or set(size_vars(loop.size)) & ({s.var} | _given(domain, lets, more)):
+        varying = {s.var} | _given(domain, lets, more)
+        if loop.reductions or loop.extrema or loop.setup or varying & set(size_vars(loop.size)):
             break
         free = freedom(facts, s, loop.var)
         if free is None or free.shared:

@@ -155,7 +155,7 @@ class _Schedule:
         found: Stmts = []
         for s in stmts:
             match s:
-                case L.Loop() if s.reductions and _large(s) and not self.facts(s).needs_host:
+                case L.Loop() if (s.reductions or s.extrema) and _large(s) and not self.facts(s).needs_host:
                     found += blockwise(self.facts, s) or [s]
                     continue
                 case L.Loop() if self.covering(s) is None:

@@ -163,8 +163,9 @@ class Loop:
 
     Iterations of a ``parallel`` loop are independent but for ``reductions``; one is worth ``cost`` additions times
     the product of ``inner`` sizes. A ``vector`` loop is innermost with independent iterations but for ``reductions``,
-    (primitive, accumulator) pairs whose combinations may be reassociated. ``setup`` makes the scratch memory that the
-    iterations share; a parallel loop runs it once per chunk. With ``fails``, checks inside may leave.
+    (primitive, accumulator) pairs whose combinations may be reassociated. ``extrema`` are (primitive, best value, its
+    position) for loops that look for the first extremum, with the test "first or". ``setup`` makes the scratch memory
+    that the iterations share; a parallel loop runs it once per chunk. With ``fails``, checks inside may leave.
     """
 
     var: Var
@@ -179,6 +180,7 @@ class Loop:
     setup: list[Stmt] = field(default_factory=list)
     fails: bool = False
     loc: Loc | None = None
+    extrema: list[tuple[Primitive, Var, Var]] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)

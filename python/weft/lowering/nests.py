@@ -141,6 +141,9 @@ class _Emitter:
             level == 0 and not position and not scattered and len(plain) == len(reducing) and self.lw.parallel_ok
         )
         loop.reductions = [(t.value.prim, self.acc[t]) for t in plain if not position]  # type: ignore[union-attr,misc]
+        for t in reducing:
+            if t in self.best and isinstance(t.value, Node) and t.value.prim is not None:
+                loop.extrema.append((t.value.prim, self.best[t], self.acc[t]))
         if level == 0:
             assert self.setup is not None
             loop.setup = self.setup

@@ -222,7 +222,7 @@ class Summary:
     names
         The variables that merely name indices.
     made, sums
-        Memory made; the accumulators of reductions.
+        Memory made; the accumulators of declared reductions.
     loads
         Whether expressions read memory.
     needs_host
@@ -276,7 +276,7 @@ class Facts:
             accesses=touched,
             names=names,
             made={s.buffer} if isinstance(s, L.Alloc) else set(),
-            sums={a for _, a in s.reductions} if isinstance(s, L.Loop) else set(),
+            sums=_sums(s) if isinstance(s, L.Loop) else set(),
             loads=bool(read),
             needs_host=needs_host(s),
         )
@@ -294,6 +294,10 @@ class Facts:
                 out.loads = out.loads or inner.loads
                 out.needs_host = out.needs_host or inner.needs_host
         return out
+
+
+def _sums(s: L.Loop) -> set[Var]:
+    return {a for _, a in s.reductions} | {v for _, best, where in s.extrema for v in (best, where)}
 
 
 def _scan(e: L.Expr, reads: set[Var], read: list[L.Load]) -> None:
