@@ -276,12 +276,12 @@ class Run:
 
 
 class Emulated:
-    """A function compiled for CUDA and run in the emulator."""
+    """A function compiled for CUDA and run in the emulator; ``change`` edits the text first."""
 
-    def __init__(self, f: Function) -> None:
+    def __init__(self, f: Function, change: Callable[[CudaText], CudaText] = lambda text: text) -> None:
         self.function = f
         self.program = lower(f)
-        self.text: CudaText = cuda(self.program)
+        self.text = change(cuda(self.program))
         name = build.digest(self.text.host, self.text.device)
         out = build.folder() / f"{name}.so"
         if not out.exists():
