@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import weft
-from weft.lowering import lower
 from weft.lowering import loops as L
+from weft.lowering import lower
 from weft.lowering.grid import DeviceProgram, Fetch, Launch, for_device
 from weft.lowering.visit import walk
 
