@@ -15,10 +15,7 @@ from typing import Any
 
 from weft.api.export import EXPORTS, Export
 from weft.api.transformed import Transformed, parameters
-
-
-class BuildError(Exception):
-    """Something that cannot be built, in words for the user."""
+from weft.build.aot import BuildError
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from weft.aot.collect import BuildError, Exported
+from weft.aot.collect import Exported
 from weft.aot.results import Leaf as ResultLeaf
 from weft.aot.results import check_results, result_leaves
 from weft.aot.sizes import MOST_REGIONS, Question, answers, integer, is_integer, questions, samples, slots
 from weft.api.compiled import stage_signature
 from weft.api.export import Export
 from weft.api.transformed import Transformed
+from weft.build.aot import BuildError
 from weft.build.signature import Signature, Spec, sample_arguments
 from weft.errors import CompileError, StagingError
 from weft.frontend.stage import Program

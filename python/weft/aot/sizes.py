@@ -54,9 +54,8 @@ class Question:
     def negated(self) -> Question:
         """The other answer."""
         if self.kind == ">=":
-            return Question(
-                ">=", Linear(-self.value.const - 1, tuple((s, -c) for s, c in self.value.terms)), self.why, self.loc
-            )
+            other = Linear(-self.value.const - 1, tuple((s, -c) for s, c in self.value.terms))
+            return Question(">=", other, self.why, self.loc)
         return Question("!=" if self.kind == "==" else "==", self.value, self.why, self.loc)
 
     def follows(self, lows: Mapping[str, int]) -> bool:

@@ -46,17 +46,25 @@ def declarations(f: Staged) -> Iterator[str]:
                 results.append(result)
     parameters = f.exported.parameters()
     # Of overloads that a call fits, type checkers take the first: those that take less come first.
-    forms = sorted(found.items(), key=lambda item: sum(_WIDTH.index(a) for a in item[0] if a in _WIDTH))
+    forms = sorted(found.items(), key=lambda item: sum(width(a) for a in item[0]))
     for arguments, results in forms:
         given = []
         for (name, has, default), a in zip(parameters, arguments, strict=False):
             kept = has and type(default) in (int, float, bool) and "Array" not in a
             given.append(f"{name}: {a}" + (f" = {default!r}" if kept else ""))
-        if len(forms) > 1:
+        # For NumPy's types, f32 and f64 overlap.
+        overload = len(forms) > 1
+        if overload:
             yield "@overload"
-        yield f"def {f.exported.name}({', '.join(given)}) -> {' | '.join(results)}:"
+        remark = "  # type: ignore[overload-overlap, unused-ignore]" if overload else ""
+        yield f"def {f.exported.name}({', '.join(given)}) -> {' | '.join(results)}:{remark}"
         doc = f.exported.doc
         yield f"    {quoted(doc, '    ')}\n" if doc else "    ...\n"
+
+
+def width(argument: str) -> int:
+    """How much an argument's type takes."""
+    return _WIDTH.index(argument) if argument in _WIDTH else len(_WIDTH) if "|" in argument else 0
 
 
 def kinds(o: Overload) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -37,8 +37,7 @@ class Request:
 
 def run(r: Request) -> None:
     """Build, write sources, or check them."""
-    from weft.aot.collect import BuildError
-    from weft.build.aot import chosen_levels
+    from weft.build.aot import BuildError, chosen_levels
     from weft.errors import CompileError
 
     check_request(r)
@@ -101,8 +100,8 @@ def module_name(r: Request) -> str:
 def build_targets(r: Request, levels: list[Level]) -> None:
     """From functions to sources, and to a module."""
     from weft.aot.collect import collect
-    from weft.aot.make import check_place, generate, install, python_files, stale_sources, write_sources
-    from weft.build.aot import Compilation, suffix
+    from weft.aot.make import generate, python_files, stale_sources, write_sources
+    from weft.build.aot import Compilation, check_place, install, suffix
     from weft.build.files import private_directory
 
     name = module_name(r)
@@ -120,7 +119,7 @@ def build_targets(r: Request, levels: list[Level]) -> None:
     if r.output:
         check_place(Path(r.output), name)
     compiled = len(levels) if r.output else 0
-    with private_directory() as work, watched(len(exported) * (1 + compiled)) as step:
+    with private_directory() as work, watched(len(exported) * (1 + compiled) + bool(compiled)) as step:
         compilation = Compilation(work, levels, r.jobs, done=step) if r.output else None
         try:
             text = Partial(work, compilation, step).generate(name, exported, where)
@@ -168,9 +167,7 @@ class Partial:
 
 def build_from(r: Request, levels: list[Level]) -> None:
     """From sources to modules."""
-    from weft.aot.collect import BuildError
-    from weft.aot.make import compile_sources
-    from weft.build.aot import find_sources
+    from weft.build.aot import BuildError, compile_sources, find_sources
 
     found = [s for s in find_sources(Path(r.source or "")) if r.name in ("", s.name)]
     if not found:
@@ -199,6 +196,7 @@ def watched(total: int) -> Iterator[Any]:
 def summary(text: Text, compiled: dict[str, float], levels: list[Level]) -> None:
     """A table of what was built, on a terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -214,7 +212,7 @@ def summary(text: Text, compiled: dict[str, float], levels: list[Level]) -> None
         name = f.exported.name
         frozen = sorted({label for o in f.overloads for label in o.frozen})
         took = f"{compiled[name]:.2f} s" if name in compiled else ""
-        signatures = "\n".join(str(o.export.signature) for o in f.overloads)
+        signatures = escape("\n".join(str(o.export.signature) for o in f.overloads))
         table.add_row(name, signatures, " ".join(frozen), str(len(f.programs)), f"{text.seconds[name]:.2f} s", took)
     console.print(table)
     if levels:

@@ -59,6 +59,7 @@ def parse(fn: types.FunctionType) -> Parsed:
     code = fn.__code__
     found = _cache.get(code)
     if found is None:
+        linecache.checkcache(code.co_filename)  # a module may have been edited and loaded again
         node = _lambda(code) if code.co_name == "<lambda>" else _def(code, fn)
         found = _cache[code] = finish(node, code.co_filename, fn.__name__)
     return found
