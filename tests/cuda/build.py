@@ -61,11 +61,13 @@ def table(kernels: tuple[str, ...]) -> str:
     )
 
 
-def device_job(text: str, kernels: tuple[str, ...], name: str) -> tuple[Path, subprocess.Popen[str]]:
+def device_job(
+    text: str, kernels: tuple[str, ...], name: str, threads: int = THREADS
+) -> tuple[Path, subprocess.Popen[str]]:
     """A device text on its way to an object file."""
     source, out = folder() / f"{name}.cu", folder() / f"{name}.cu.o"
     source.write_text(text + table(kernels))
-    front = ["-x", "c++", "-include", str(HERE / "emulate.h"), f"-I{KERNELS}"]
+    front = [f"-DWEFT_THREADS={threads}", "-x", "c++", "-include", str(HERE / "emulate.h"), f"-I{KERNELS}"]
     return out, spawn(["g++", *DEVICE, *front, "-c", str(source), "-o", str(out), "-w"])
 
 
@@ -81,12 +83,15 @@ def digest(*texts: str) -> str:
     return "m" + hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def shared_object(device: str, kernels: tuple[str, ...]) -> Path:
-    """Device text as a shared object whose ``weft_emulated_launch`` runs its kernels by name."""
-    name = digest(device, *kernels)
+def shared_object(device: str, kernels: tuple[str, ...], threads: int = THREADS) -> Path:
+    """Device text as a shared object whose ``weft_emulated_launch`` runs its kernels by name.
+
+    ``threads``: of a block, as the host's text was compiled; without WEFT_THREADS that is 256.
+    """
+    name = digest(device, *kernels, str(threads))
     out = folder() / f"{name}.so"
     if not out.exists():
-        built, job = device_job(device, kernels, name)
+        built, job = device_job(device, kernels, name, threads)
         finish(job, device)
         link(name, [built])
     return out
@@ -114,10 +119,11 @@ class EmulatorError(AssertionError):
 class Device:
     """Hand-written device text, whose kernels are called on NumPy arrays and scalars."""
 
-    def __init__(self, text: str, kernels: tuple[str, ...]) -> None:
-        self.lib = load(shared_object(text, kernels))
+    def __init__(self, text: str, kernels: tuple[str, ...], threads: int = THREADS) -> None:
+        self.threads = threads
+        self.lib = load(shared_object(text, kernels, threads))
 
-    def __call__(self, kernel: str, blocks: int, *args: Any, threads: int = THREADS, seed: int = 0) -> None:
+    def __call__(self, kernel: str, blocks: int, *args: Any, threads: int = 0, seed: int = 0) -> None:
         """Run a kernel: arrays are passed as pointers, NumPy scalars as they are, Python's ints as i64."""
         cells = []
         for a in args:
@@ -126,7 +132,7 @@ class Device:
             cells.append(np.array(np.int64(a) if isinstance(a, int) and not isinstance(a, bool) else a))
         table = (C.c_void_p * max(len(cells), 1))(*[c.ctypes.data for c in cells])
         self.lib.weft_emulated_seed(seed)
-        if self.lib.weft_emulated_launch(kernel.encode(), blocks, threads, table):
+        if self.lib.weft_emulated_launch(kernel.encode(), blocks, threads or self.threads, table):
             raise EmulatorError(self.lib.weft_emulated_error().decode())
 
 

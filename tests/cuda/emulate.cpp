@@ -429,6 +429,8 @@ int run(const Kernel* which, long long blocks, int count, char* packed) {
   if (!shared_memory) shared_memory = (char*)aligned_alloc(64, shared_limit);
   if (blocks < 1 || blocks > 0x7fffffff || count < 1 || count > most_threads)
     say("launched with %lld blocks of %d threads", blocks, count), blocks = 0;
+  if (count > weft_emulated_threads && !failed)
+    say("launched with blocks of %d threads, and compiled for %d", count, weft_emulated_threads), blocks = 0;
   gridDim = {(unsigned)blocks, 1, 1};
   blockDim = {(unsigned)count, 1, 1};
   running = &scheduler;

@@ -83,14 +83,15 @@ enum Barrier { plain, with_or, with_and, with_count };
 
 // Names a kernel for the table with which a text ends: `WEFT_KERNELS(WEFT_KERNEL(a), WEFT_KERNEL(b))`.
 #define WEFT_KERNEL(name) {#name, weft_emulate::Thunk<name>::pack, weft_emulate::Thunk<name>::run}
-#define WEFT_KERNELS(...)                                                        \
-  extern "C" const weft_emulate::Kernel weft_emulated_kernels[] = {__VA_ARGS__}; \
-  extern "C" const int weft_emulated_kernel_count = sizeof(weft_emulated_kernels) / sizeof(weft_emulate::Kernel);
+#define WEFT_KERNELS(...)                                                                                         \
+  extern "C" const weft_emulate::Kernel weft_emulated_kernels[] = {__VA_ARGS__};                                  \
+  extern "C" const int weft_emulated_kernel_count = sizeof(weft_emulated_kernels) / sizeof(weft_emulate::Kernel); \
+  extern "C" const int weft_emulated_threads = WEFT_THREADS;
 
 extern "C" {
 extern weft_emulate::Three threadIdx, blockIdx, blockDim, gridDim;
 extern const weft_emulate::Kernel weft_emulated_kernels[];
-extern const int weft_emulated_kernel_count;
+extern const int weft_emulated_kernel_count, weft_emulated_threads;
 
 void* weft_emulate_shared(weft_emulate::Slot* slot, size_t bytes);
 unsigned long long weft_emulate_warp(int op, unsigned mask, unsigned long long value, int lane);

@@ -139,9 +139,11 @@ def test_arguments_of_every_size(device):
 
 
 def test_launches_that_no_device_takes(device):
-    for blocks, threads in ((0, 32), (1, 0), (1, 2000)):
+    for blocks, threads in ((0, 32), (1, -1), (1, 2000)):
         with pytest.raises(EmulatorError, match=f"launched with {blocks} blocks of {threads} threads"):
             device("ids", blocks, np.zeros(1), threads=threads)
+    with pytest.raises(EmulatorError, match="launched with blocks of 128 threads, and compiled for 64"):
+        device("ids", 1, np.zeros(1), threads=128)
     with pytest.raises(EmulatorError, match="no kernel nothing"):
         device("nothing", 1)
 

@@ -7,13 +7,12 @@ import re
 import numpy as np
 import pytest
 from tests.cuda import build
-from tests.cuda.build import THREADS
 
 from weft.ir.types import SHORT, f16
 
 TEXT = (build.HERE / "teams.cu").read_text()
 DTYPES = {n: d for d, n in SHORT.items() if d != f16}
-TEAMS = {"thread": 1, "warp": 32, "block": THREADS}
+TEAMS = ("thread", "warp", "block")
 TYPED = [f"{k}_{t}" for t in DTYPES for k in ("sum_thread", "sum_warp", "sum_block", "add", "combine")]
 PRODUCTS = [f"gemm_{k}_{t}" for t in ("f32", "f64", "c64", "c128") for k in (*TEAMS, "tiles")]
 KERNELS = (
@@ -24,9 +23,13 @@ SEEDS = range(5)
 RNG = np.random.default_rng(11)
 
 
-@pytest.fixture(scope="module")
-def device() -> build.Device:
-    return build.Device(TEXT, KERNELS)
+@pytest.fixture(scope="module", params=[64, 256])
+def device(request: pytest.FixtureRequest) -> build.Device:
+    return build.Device(TEXT, KERNELS, request.param)
+
+
+def size_of(device: build.Device, team: str) -> int:
+    return {"thread": 1, "warp": 32, "block": device.threads}[team]
 
 
 def numbers(dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
@@ -64,15 +67,15 @@ def test_reduce(device, t, team):
 
 @pytest.mark.parametrize("team", TEAMS)
 def test_reduction_keeps_the_order(device, team):
-    y = np.zeros(4 * THREADS, np.int64)
+    y = np.zeros(4 * device.threads, np.int64)
     device(f"order_{team}", 4, y, seed=3)
-    teams = 4 * THREADS // TEAMS[team]
-    np.testing.assert_array_equal(y[:teams], TEAMS[team] - 1)
+    teams = 4 * device.threads // size_of(device, team)
+    np.testing.assert_array_equal(y[:teams], size_of(device, team) - 1)
 
 
 @pytest.mark.parametrize("team", ["warp", "block"])
 def test_local_memory_is_a_teams_own(device, team):
-    x, size = np.arange(3 * THREADS), TEAMS[team]
+    x, size = np.arange(3 * device.threads), size_of(device, team)
     for seed in SEEDS:
         y = np.zeros_like(x)
         device(f"rotate_{team}", 3, x, y, 5, seed=seed)
@@ -81,7 +84,7 @@ def test_local_memory_is_a_teams_own(device, team):
 
 @pytest.mark.parametrize("team", TEAMS)
 def test_share_and_any(device, team):
-    size, n = TEAMS[team], 3 * THREADS
+    size, n = size_of(device, team), 3 * device.threads
     for seed in SEEDS:
         z, y, found = np.zeros(n, complex), np.zeros(n, np.int64), np.zeros(n, bool)
         device(f"share_{team}", 3, z, y, found, seed=seed)
@@ -167,7 +170,7 @@ def test_atomic_updates(device, t, places):
 @pytest.mark.parametrize("t", ["f32", "f64", "c64", "c128"])
 def test_products(device, t, team):
     dtype = DTYPES[t]
-    for m, n, k in ((1, 1, 1), (5, 3, 0), (3, 40, 17), (33, 31, 70), (65, 33, 16)):
+    for m, n, k in ((1, 1, 1), (5, 3, 0), (3, 40, 17), (33, 31, 70), (65, 33, 16), (70, 129, 33)):
         for ta, tb in ((False, False), (True, False), (False, True), (True, True)):
             a, b = numbers(dtype, (m, k)), numbers(dtype, (k, n))
             left = np.zeros((k if ta else m, (m if ta else k) + 2), dtype)
@@ -192,7 +195,7 @@ def test_the_first_failure_stays(device):
         assert (status, id, count) == (1, 3, 4)
         assert dtypes == [DTYPES[t].num for t in ("i64", "f32", "bool", "c128")]
         data = f[4:].reshape(4, 2)
-        assert 50 <= data[0, 0] < 2 * THREADS
+        assert 50 <= data[0, 0] < 2 * device.threads
         assert data[1].view(np.float32)[0] == 0.5
         assert data[2].view(np.uint8)[0] == 1
         np.testing.assert_array_equal(data[3].view(np.float64), [1, -2])
@@ -200,7 +203,7 @@ def test_the_first_failure_stays(device):
 
 def test_no_memory_is_a_failure(device):
     f = np.zeros(12, np.int64)
-    device("fail_at", 1, f, 1000)
+    device("fail_at", 1, f, 5000)
     assert not f.any()
     device("fail_memory", 1, f)
     assert f.view(np.int32)[0] == 2
