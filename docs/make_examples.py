@@ -50,7 +50,14 @@ def stages() -> dict[str, str]:
         "until-batched": to_text(until.lower(np.ones((3, 4)), 0.5, 1e-3).function),
         "nests": nests.to_text(lower(staged)),
         "cpp": kernel(derived.cpp),
+        "cuda": kernels(gradient.inspect(x, 0.5, target="cuda").cuda),
     }
+
+
+def kernels(text: str) -> str:
+    """The kernels, without what the file includes."""
+    inside = text[text.index("namespace weft {\n") + len("namespace weft {\n") : text.rindex("}  // namespace")]
+    return re.sub(r"// /.*/", "// ", inside).strip() + "\n"
 
 
 def kernel(text: str) -> str:
