@@ -181,7 +181,7 @@ def test_progress_and_a_table_on_a_terminal(p):
     assert child.returncode == 0, text
     assert re.search(r"\d+/11", text), "a progress bar"
     assert re.search(r"function +signature +built in +programs +staged in +compiled in", text)
-    assert re.search(r"scaled +f32\[n\] -> f32\[n\] +SCALE +\d+ +[\d.]+ s +[\d.]+ s", text), text
+    assert re.search(r"scaled +f64\[n\] -> f64\[n\] +SCALE +\d+ +[\d.]+ s +[\d.]+ s", text), text
     assert f"{p.name} for x86-64" in text
 
 

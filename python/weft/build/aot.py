@@ -194,13 +194,13 @@ class Compilation:
 
         self.futures.append(self.pool.submit(run))
 
-    def link(self, out: Path) -> None:
-        """Wait for all objects and link the extension module ``out``.
+    def link(self, out: Path, name: str) -> None:
+        """Wait for all objects, link the extension module ``out``, and see that it can be imported.
 
         Raises
         ------
         CompileError
-            The compiler or the linker refused something.
+            The compiler or the linker refused something, or Python does.
         """
         try:
             wait(self.futures, return_when=FIRST_EXCEPTION)
@@ -210,6 +210,7 @@ class Compilation:
         temporary = temporary_name(out)
         try:
             self.toolchain.link([*objects, paths.built_object()], temporary, libraries=paths.link_libraries())
+            try_import(temporary, name)
             os.replace(temporary, out)
         finally:
             temporary.unlink(missing_ok=True)
@@ -266,12 +267,6 @@ def check_place(directory: Path, name: str) -> None:
             raise BuildError(f"a module {name!r} in {directory} would be confused with {path}: choose another --name")
 
 
-def install(out: Path, stub_text: str, name: str) -> None:
-    """Put the stub beside a linked module, and see that it can be imported."""
-    written(out.parent / f"{name}.pyi", stub_text)
-    try_import(out, name)
-
-
 def try_import(path: Path, name: str) -> None:
     """Import a module that was just built, without keeping it.
 
@@ -288,7 +283,7 @@ def try_import(path: Path, name: str) -> None:
         module = importlib.util.module_from_spec(spec)
         loader.exec_module(module)
     except ImportError as e:
-        raise CompileError(f"the built module {path} cannot be loaded: {e}") from e
+        raise CompileError(f"the built module {name} cannot be loaded: {e}") from e
     finally:
         if before is None:
             sys.modules.pop(name, None)
@@ -323,14 +318,14 @@ def compile_sources(
             for path in sources.kernels:
                 compilation.kernels(path, path.stem.partition("-")[2])
             compilation.module(sources.module)
-            compilation.link(out)
+            compilation.link(out, sources.name)
         finally:
             compilation.stop()
-    install(out, sources.stub.read_text(), sources.name)
+    written(directory / sources.stub.name, sources.stub.read_text())
     return out
 
 
 __all__ = [
     "BuildError", "Compilation", "Level", "Sources", "check_place", "chosen_levels", "compile_sources", "find_sources",
-    "head", "install", "known_levels", "suffix", "written",
+    "head", "known_levels", "suffix", "written",
 ]  # fmt: skip

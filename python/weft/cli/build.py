@@ -101,7 +101,7 @@ def build_targets(r: Request, levels: list[Level]) -> None:
     """From functions to sources, and to a module."""
     from weft.aot.collect import collect
     from weft.aot.make import generate, python_files, stale_sources, write_sources
-    from weft.build.aot import Compilation, check_place, install, suffix
+    from weft.build.aot import Compilation, check_place, suffix, written
     from weft.build.files import private_directory
 
     name = module_name(r)
@@ -131,8 +131,8 @@ def build_targets(r: Request, levels: list[Level]) -> None:
                 main = work / f"{name}.cpp"
                 main.write_text(text.files[main.name])
                 compilation.module(main)
-                compilation.link(directory / (name + suffix()))
-                install(directory / (name + suffix()), text.files[f"{name}.pyi"], name)
+                compilation.link(directory / (name + suffix()), name)
+                written(directory / f"{name}.pyi", text.files[f"{name}.pyi"])
         finally:
             if compilation is not None:
                 compilation.stop()
