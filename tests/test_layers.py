@@ -22,7 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "transforms": {"ir", "primitives"},
     "lowering": {"ir", "primitives", "transforms"},
     "codegen": {"ir", "lowering", "primitives", "runtime"},
-    "runtime": {"ir", "primitives", "numpy", "staged"},  # host calls and Array's methods; never frontend or transforms
+    "runtime": {"ir", "primitives", "numpy", "staged", "tree_util"},  # host calls, Array's methods; never frontend
     "build": {"runtime", "ir"},
     "staged": {"ir", "primitives"},
     "numpy": {"staged", "ir", "primitives", "runtime"},

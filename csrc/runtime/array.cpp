@@ -45,7 +45,9 @@ void* handler_realloc(void*, void* old, std::size_t bytes) {
 
 PyDataMem_Handler handler = {"weft_pool", 1, {nullptr, handler_malloc, handler_calloc, handler_realloc, handler_free}};
 
-ArrayObject* allocate(PyTypeObject* type, PyArray_Descr* descr, int rank, const npy_intp* dims) {
+}  // namespace
+
+ArrayObject* new_array(PyTypeObject* type, PyArray_Descr* descr, int rank, const npy_intp* dims) {
   auto* array = as_array(type->tp_alloc(type, 0));
   if (!array) return nullptr;
   array->dims = array->inline_dims;
@@ -65,6 +67,8 @@ ArrayObject* allocate(PyTypeObject* type, PyArray_Descr* descr, int rank, const 
   array->descr = descr;
   return array;
 }
+
+namespace {
 
 void array_dealloc(PyObject* self) {
   ArrayObject* array = as_array(self);
@@ -108,7 +112,7 @@ PyObject* array_from_numpy(PyObject* cls, PyObject* args, PyObject* kwargs) {
   }
   auto* type = reinterpret_cast<PyTypeObject*>(cls);
   if (type == array_base) type = array_class;
-  Ref made(reinterpret_cast<PyObject*>(allocate(type, descr, PyArray_NDIM(input), PyArray_DIMS(input))));
+  Ref made(reinterpret_cast<PyObject*>(new_array(type, descr, PyArray_NDIM(input), PyArray_DIMS(input))));
   if (!made) return nullptr;
   ArrayObject* result = as_array(made.get());
   bool plain = PyArray_IS_C_CONTIGUOUS(input) && PyArray_ISALIGNED(input) && PyArray_ISNOTSWAPPED(input);
@@ -143,8 +147,9 @@ PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   bool other = wanted && !PyArray_EquivTypes(wanted, as_array(self)->descr);
   int must = copy == Py_None ? 0 : PyObject_IsTrue(copy);
   if (must < 0) return nullptr;
-  if (other && copy != Py_None && !must) {
-    PyErr_SetString(PyExc_ValueError, "a weft.Array of another dtype cannot be converted without a copy");
+  if ((other || as_array(self)->device) && copy != Py_None && !must) {
+    PyErr_SetString(PyExc_ValueError, other ? "a weft.Array of another dtype cannot be converted without a copy"
+                                            : "a weft.Array of a GPU cannot be converted without a copy");
     return nullptr;
   }
   if (!other && !must) return view.release();
@@ -157,6 +162,11 @@ PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* array_view(PyObject* self, PyObject*) { return numpy_view(as_array(self), false); }
 
 PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
+  if (as_array(self)->device) {
+    PyErr_Format(PyExc_BufferError, "an array of %s is not exported yet: pass numpy.asarray(x)",
+                 as_array(self)->device->name().c_str());
+    return nullptr;
+  }
   // Consumers older than DLPack 1.0 know no read-only flag: they are trusted with a writable view, as JAX does.
   bool versioned = kwargs && PyDict_GetItemString(kwargs, "max_version");
   Ref view(numpy_view(as_array(self), !versioned));
@@ -165,11 +175,13 @@ PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
   return method ? PyObject_Call(method.get(), args, kwargs) : nullptr;
 }
 
-PyObject* array_dlpack_device(PyObject*, PyObject*) {
-  return Py_BuildValue("(ii)", 1, 0);  // kDLCPU
+PyObject* array_dlpack_device(PyObject* self, PyObject*) {
+  Device* device = as_array(self)->device;
+  return Py_BuildValue("(ii)", device ? 2 : 1, device ? device->id : 0);  // kDLCUDA, kDLCPU
 }
 
 PyObject* array_ready(PyObject* self, PyObject*) {
+  if (!wait_until_ready(as_array(self))) return nullptr;
   Py_INCREF(self);
   return self;
 }
@@ -191,6 +203,10 @@ PyObject* get_dtype(PyObject* self, void*) {
   Py_INCREF(descr);
   return descr;
 }
+
+PyObject* get_device(PyObject* self, void*) { return device_object(as_array(self)->device); }
+
+PyObject* get_committed(PyObject* self, void*) { return PyBool_FromLong(as_array(self)->committed); }
 
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(as_array(self)->rank); }
 
@@ -227,21 +243,27 @@ PyMethodDef methods[] = {
      "memory."},
     {"__array__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_numpy)),
      METH_VARARGS | METH_KEYWORDS, "__array__(dtype=None, copy=None)\n--\n\nA read-only NumPy view."},
-    {"_view", array_view, METH_NOARGS, "_view()\n--\n\nA read-only NumPy view of the same memory."},
+    {"_view", array_view, METH_NOARGS,
+     "_view()\n--\n\nA read-only NumPy view of the same memory; a copy, if that is another device's."},
     {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_dlpack)),
      METH_VARARGS | METH_KEYWORDS, "A DLPack capsule of the same memory."},
-    {"__dlpack_device__", array_dlpack_device, METH_NOARGS, "The DLPack device, (1, 0): the CPU."},
+    {"__dlpack_device__", array_dlpack_device, METH_NOARGS,
+     "The DLPack device: (1, 0) for the CPU, (2, id) for a GPU."},
     {"block_until_ready", array_ready, METH_NOARGS,
      "block_until_ready()\n--\n\nWait until the elements are computed, and return the array."},
     {nullptr, nullptr, 0, nullptr}};
 
-PyGetSetDef properties[] = {{"shape", get_shape, nullptr, "The sizes of the axes.", nullptr},
-                            {"dtype", get_dtype, nullptr, "The NumPy dtype of the elements.", nullptr},
-                            {"ndim", get_ndim, nullptr, "The number of axes.", nullptr},
-                            {"size", get_size, nullptr, "The number of elements.", nullptr},
-                            {"nbytes", get_nbytes, nullptr, "The size of the elements in bytes.", nullptr},
-                            {"itemsize", get_itemsize, nullptr, "The size of one element in bytes.", nullptr},
-                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef properties[] = {
+    {"shape", get_shape, nullptr, "The sizes of the axes.", nullptr},
+    {"dtype", get_dtype, nullptr, "The NumPy dtype of the elements.", nullptr},
+    {"device", get_device, nullptr, "The device that holds the elements.", nullptr},
+    {"committed", get_committed, nullptr,
+     "Whether `weft.device_put` put it where it lies: what is computed from it runs there.", nullptr},
+    {"ndim", get_ndim, nullptr, "The number of axes.", nullptr},
+    {"size", get_size, nullptr, "The number of elements.", nullptr},
+    {"nbytes", get_nbytes, nullptr, "The size of the elements in bytes.", nullptr},
+    {"itemsize", get_itemsize, nullptr, "The size of one element in bytes.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {{"__weaklistoffset__", T_PYSSIZET, offsetof(ArrayObject, weak_references), READONLY, nullptr},
                          {nullptr, 0, 0, 0, nullptr}};
@@ -267,16 +289,18 @@ PyType_Spec spec = {"weft._runtime.ArrayBase", sizeof(ArrayObject), 0, Py_TPFLAG
 
 }  // namespace
 
-PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block) {
+PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed) {
   PyArray_Descr* descr = PyArray_DescrFromType(dtype);
-  ArrayObject* array = descr ? allocate(array_class, descr, rank, dims) : nullptr;
+  ArrayObject* array = descr ? new_array(array_class, descr, rank, dims) : nullptr;
   Py_XDECREF(descr);
   if (!array) {
     drop(block);
     return nullptr;
   }
   array->block = block;
-  array->data = block->memory();
+  array->data = block->address;
+  array->device = block->device;
+  array->committed = committed;
   return reinterpret_cast<PyObject*>(array);
 }
 
@@ -297,6 +321,7 @@ PyObject* make_numpy(int dtype, int rank, const npy_intp* dims, Block* block) {
 }
 
 PyObject* numpy_view(ArrayObject* array, bool writable) {
+  if (array->device) return host_copy(array);
   Py_INCREF(array->descr);
   Ref view(PyArray_NewFromDescr(&PyArray_Type, array->descr, array->rank, array->dims, nullptr, array->data,
                                 writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO, nullptr));

@@ -180,6 +180,19 @@ PyObject* result_value(Run& state, const Plan& plan, const Frame& frame, std::si
   return Py_NewRef(frame.leaves[static_cast<std::size_t>(wanted.leaf)].object);
 }
 
+// Arrays of other devices that go along to the CPU: the frame keeps them, and they their copies.
+bool bring_here(Frame& frame) {
+  for (Leaf& leaf : frame.leaves) {
+    if (leaf.tag != Tag::weft_array || !reinterpret_cast<ArrayObject*>(leaf.object)->device) continue;
+    Ref copy(host_copy(reinterpret_cast<ArrayObject*>(leaf.object)));
+    if (!copy) return false;
+    leaf.data = PyArray_DATA(reinterpret_cast<PyArrayObject*>(copy.get()));
+  }
+  return true;
+}
+
+}  // namespace
+
 PyObject* build_value(Run& state, const Plan& plan, const Frame& frame) {
   if (plan.tree.make == Node::Make::leaf) {
     return result_value(state, plan, frame, static_cast<std::size_t>(plan.tree.result));
@@ -197,10 +210,10 @@ PyObject* build_value(Run& state, const Plan& plan, const Frame& frame) {
   return value;
 }
 
-}  // namespace
-
 PyObject* run(Plan& plan, Frame& frame) {
   if (!plan.mutates.empty() && !check_mutated(plan, frame)) return nullptr;
+  if (__builtin_expect(plan.kernels != nullptr, 0)) return run_on_device(plan, frame);
+  if (__builtin_expect(frame.placement.away, 0) && !bring_here(frame)) return nullptr;
   Small<void*, 16> inputs;
   Copies copies;
   for (std::size_t index = 0; index < frame.leaves.size(); ++index) {
@@ -210,6 +223,7 @@ PyObject* run(Plan& plan, Frame& frame) {
     inputs.push(address);
   }
   Run state(plan);
+  state.commit(frame.placement.committed != nullptr);
   int status = state.call(inputs.data(), frame.table());
   if (!copies.empty() && !plan.mutates.empty()) {
     if (status == WEFT_OK) {

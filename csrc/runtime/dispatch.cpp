@@ -106,8 +106,9 @@ int find(State& state, const Frame& frame, Entry** found) {
   return result;
 }
 
-// The value of a plan that applies, or null: with `missed` set the slow path has to answer.
-PyObject* call_fast(State& state, Frame& frame, bool* missed) {
+// What `use(plan)` gives of the first plan that applies, or null: with `missed` set there is none.
+template <class F>
+inline PyObject* with_plan(State& state, Frame& frame, bool* missed, F use) {
   Entry* entry = nullptr;
   int found = frame.big_int ? 0 : find(state, frame, &entry);
   if (found < 0) return nullptr;
@@ -115,17 +116,21 @@ PyObject* call_fast(State& state, Frame& frame, bool* missed) {
     Held held(entry);
     for (std::size_t index = 0; index < entry->plans.size(); ++index) {
       Ref plan = entry->plans[index];
-      Plan& candidate = reinterpret_cast<PlanObject*>(plan.get())->plan;
-      int good = applies(candidate, frame);
+      int good = applies(reinterpret_cast<PlanObject*>(plan.get())->plan, frame);
       if (good < 0) return nullptr;
-      if (good) {
-        ++state.hits;
-        return run(candidate, frame);
-      }
+      if (good) return use(plan.get());
     }
   }
   *missed = true;
   return nullptr;
+}
+
+// The value of a plan that applies, or null: with `missed` set the slow path has to answer.
+PyObject* call_fast(State& state, Frame& frame, bool* missed) {
+  return with_plan(state, frame, missed, [&](PyObject* plan) {
+    ++state.hits;
+    return run(reinterpret_cast<PlanObject*>(plan)->plan, frame);
+  });
 }
 
 PyObject* call_slow(PyObject* slow, PyObject* const* args, Py_ssize_t count, PyObject* names) {
@@ -312,6 +317,21 @@ PyObject* dispatcher_add(PyObject* self, PyObject* args) {
   Py_RETURN_NONE;
 }
 
+PyObject* dispatcher_find(PyObject* self, PyObject* arguments) {
+  PyObject *args, *kwargs = nullptr;
+  if (!PyArg_ParseTuple(arguments, "O|O:find", &args, &kwargs)) return nullptr;
+  State& state = as_dispatcher(self)->state;
+  try {
+    Frame frame(state.flattener);
+    bool missed = false;
+    if (!read_call(frame, args, kwargs)) return nullptr;
+    PyObject* plan = with_plan(state, frame, &missed, [](PyObject* found) { return Py_NewRef(found); });
+    return missed ? Py_NewRef(Py_None) : plan;
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
+}
+
 PyObject* dispatcher_run(PyObject* self, PyObject* arguments) {
   PyObject *plan, *args, *kwargs = nullptr;
   if (!PyArg_ParseTuple(arguments, "OO|O:run", &plan, &args, &kwargs) || !is_plan(plan)) return nullptr;
@@ -357,6 +377,8 @@ PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS,
      "signature(args, kwargs=None, hidden=())\n--\n\nThe call taken apart, as the slow path needs it."},
     {"add", dispatcher_add, METH_VARARGS, "add(key, plan)\n--\n\nTry `plan` on calls with this signature."},
+    {"find", dispatcher_find, METH_VARARGS,
+     "find(args, kwargs=None)\n--\n\nThe plan that answers these arguments, or None."},
     {"run", dispatcher_run, METH_VARARGS,
      "run(plan, args, kwargs=None)\n--\n\nCall one plan; RuntimeError when it does not apply."},
     {"clear", dispatcher_clear_plans, METH_NOARGS, "clear()\n--\n\nForget every plan."},

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <unordered_map>
 
+#include "weft/signature.h"
+
 namespace weft {
 namespace {
 
@@ -49,6 +51,15 @@ bool is_memmap(PyTypeObject* type) {
   return PyType_IsSubtype(type, &PyArray_Type) && std::strcmp(type->tp_name, "memmap") == 0;
 }
 
+std::string dtype_text(int dtype) {
+  PyArray_Descr* descr = PyArray_DescrFromType(dtype);
+  Ref text(descr ? PyObject_Str(reinterpret_cast<PyObject*>(descr)) : nullptr);
+  Py_XDECREF(descr);
+  const char* chars = text ? PyUnicode_AsUTF8(text.get()) : nullptr;
+  if (!chars) PyErr_Clear();
+  return chars ? chars : "?";
+}
+
 bool size_changed() {
   PyErr_SetString(PyExc_RuntimeError, "an argument changed its size while it was read");
   return false;
@@ -75,6 +86,7 @@ void Frame::rewind(const Mark& mark) {
   leaves.truncate(mark.leaves);
   sizes.truncate(mark.sizes);
   ints.truncate(mark.ints);
+  placement = mark.placement;
   std::size_t kept = arrays_.size();
   while (kept > 0 && arrays_[kept - 1] >= static_cast<int>(mark.leaves)) --kept;
   arrays_.truncate(kept);
@@ -82,6 +94,30 @@ void Frame::rewind(const Mark& mark) {
     indexed_ = 0;
     index_of_.clear();
   }
+}
+
+Device* Frame::target() {
+  try {
+    if (placement.conflicting < 0) return placement.committed ? placement.committed : &default_device();
+  } catch (const DeviceError& error) {
+    set_device_error(error);
+    return nullptr;
+  }
+  auto about = [&](int number) {
+    auto index = static_cast<std::size_t>(number);
+    const Leaf& leaf = leaves[index];
+    const Device* device = reinterpret_cast<ArrayObject*>(leaf.object)->device;
+    std::string shape;
+    for (int axis = 0; axis < leaf.rank; ++axis) shape += (axis ? "," : "") + std::to_string(leaf.dims[axis]);
+    return path_of_leaf(*this, index) + " with shape " + dtype_text(leaf.dtype) + "[" + shape + "] and device ids [" +
+           std::to_string(device ? device->id : 0) + "] on platform " + (device ? "GPU" : "CPU");
+  };
+  std::string first = about(placement.first), second = about(placement.conflicting);
+  PyErr_Format(PyExc_ValueError,
+               "Received incompatible devices for jitted computation. Got argument %s and argument %s; weft.device_put "
+               "puts arrays on one device",
+               first.c_str(), second.c_str());
+  return nullptr;
 }
 
 const npy_intp* Frame::table() {
@@ -93,7 +129,15 @@ const npy_intp* Frame::table() {
   return table_.data();
 }
 
-bool Frame::add_call(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+bool Frame::add_platform() {
+  if (placement.conflicting >= 0) return true;  // said when a plan is looked for
+  Device* device = target();
+  if (!device) return false;
+  words[0] |= word(Tag{}, static_cast<Word>(device->platform) << 32);
+  return true;
+}
+
+bool Frame::add_arguments(PyObject* const* args, Py_ssize_t count, PyObject* names) {
   words.push(word(Tag::arguments, static_cast<Word>(count)));
   bool any_static = !flattener_.static_nums.empty();
   for (Py_ssize_t index = 0; index < count; ++index) {
@@ -190,11 +234,7 @@ bool Frame::add(PyObject* object) {
     return true;
   }
   if (type == array_class) {
-    auto* array = reinterpret_cast<ArrayObject*>(object);
-    Leaf& leaf = push_leaf(object, Tag::weft_array, array->dtype, array->rank);
-    leaf.data = array->data;
-    leaf.dims = array->dims;
-    push_sizes(Tag::weft_array, leaf);
+    add_weft_array(reinterpret_cast<ArrayObject*>(object));
     return true;
   }
   if (type == &PyBool_Type) {
@@ -220,11 +260,12 @@ bool Frame::add(PyObject* object) {
 
 void Frame::push_sizes(Tag tag, const Leaf& leaf) {
   npy_intp* place = sizes.extend(static_cast<std::size_t>(leaf.rank));
+  // 8 bits of tag, 16 of dtype, 7 of rank, and 2 for each of the first 16 sizes.
   Word value = word(tag, static_cast<Word>(leaf.dtype & 0xffff) | static_cast<Word>(leaf.rank) << 16);
   int first = leaf.rank < 16 ? leaf.rank : 16;
   for (int axis = 0; axis < first; ++axis) {
     place[axis] = leaf.dims[axis];
-    value |= size_class(leaf.dims[axis]) << (32 + 2 * axis);
+    value |= size_class(leaf.dims[axis]) << (31 + 2 * axis);
   }
   words.push(value);
   for (int axis = 16; axis < leaf.rank; axis += 16) {
@@ -270,6 +311,14 @@ bool Frame::add_array(PyArrayObject* array) {
     arrays_.push(static_cast<int>(leaves.size()) - 1);
   }
   return true;
+}
+
+void Frame::add_weft_array(ArrayObject* array) {
+  Leaf& leaf = push_leaf(reinterpret_cast<PyObject*>(array), Tag::weft_array, array->dtype, array->rank);
+  leaf.data = array->data;
+  leaf.dims = array->dims;
+  push_sizes(Tag::weft_array, leaf);
+  placement.note(array, static_cast<int>(leaves.size()) - 1);
 }
 
 bool Frame::add_children(PyObject* sequence, Tag tag) {
@@ -383,11 +432,7 @@ bool Frame::push_custom(PyObject* object, PyObject* parts) {
 
 bool Frame::add_other(PyObject* object) {
   if (PyObject_TypeCheck(object, array_base)) {
-    auto* array = reinterpret_cast<ArrayObject*>(object);
-    Leaf& leaf = push_leaf(object, Tag::weft_array, array->dtype, array->rank);
-    leaf.data = array->data;
-    leaf.dims = array->dims;
-    push_sizes(Tag::weft_array, leaf);
+    add_weft_array(reinterpret_cast<ArrayObject*>(object));
     return true;
   }
   Ref parts;

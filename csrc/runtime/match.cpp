@@ -75,6 +75,16 @@ int hidden_hold(Plan& plan, Frame& frame, std::string* why) {
   return frame.big_int ? 0 : same;
 }
 
+// Captured arrays, too, may say where a call runs.
+inline int platform_holds(const Plan& plan, Frame& frame, std::string* why) {
+  if (__builtin_expect(!devices_in_use, 1)) return 1;
+  Device* device = frame.target();
+  if (!device) return -1;
+  if ((device->platform == Platform::gpu) == (plan.kernels != nullptr)) return 1;
+  if (why) *why = "it runs on another platform";
+  return 0;
+}
+
 int guards_hold(const Plan& plan, Frame& frame, std::string* why) {
   const npy_intp* table = frame.table();
   std::size_t count = frame.table_size();
@@ -134,9 +144,13 @@ int applies(Plan& plan, Frame& frame, std::string* why) {
   }
   int holds = statics_hold(plan, why);
   if (holds != 1) return holds;
-  if (plan.hidden.empty()) return plan.guards.empty() ? 1 : guards_hold(plan, frame, why);
+  if (plan.hidden.empty()) {
+    holds = platform_holds(plan, frame, why);
+    return holds != 1 || plan.guards.empty() ? holds : guards_hold(plan, frame, why);
+  }
   Frame::Mark mark = frame.mark();
   holds = hidden_hold(plan, frame, why);
+  if (holds == 1) holds = platform_holds(plan, frame, why);
   if (holds == 1 && !plan.guards.empty()) holds = guards_hold(plan, frame, why);
   if (holds != 1) {
     frame.rewind(mark);

@@ -17,6 +17,10 @@
 
 namespace py = pybind11;
 
+namespace weft {
+void add_device_functions(py::module_& m);  // device_python.cpp
+}
+
 namespace {
 
 // Until 3.12 a class made in Python does not inherit vectorcall, because it may be given a __call__ later; a subclass
@@ -72,6 +76,7 @@ PYBIND11_MODULE(_runtime, m) {
                    weft::add_dispatcher_type}) {
     if (add(m.ptr()) < 0) throw py::error_already_set();
   }
+  weft::add_device_functions(m);
   m.attr("ABI_VERSION") = WEFT_ABI_VERSION;
   m.def("inherit_vectorcall", inherit_vectorcall, py::arg("cls"),
         "A class decorator: calls of this subclass of Dispatcher are as fast as Dispatcher's.");

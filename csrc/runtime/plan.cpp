@@ -162,6 +162,17 @@ void parse_statics(Plan& plan, const py::sequence& items) {
   }
 }
 
+// (names, architecture -> bytes, whether they may fail)
+std::unique_ptr<Kernels> parse_kernels(py::handle item) {
+  auto parts = py::cast<py::sequence>(item);
+  auto kernels = std::make_unique<Kernels>();
+  for (py::handle name : py::cast<py::sequence>(parts[0])) kernels->names.push_back(py::cast<std::string>(name));
+  kernels->image = own(parts[1]);
+  if (!PyCallable_Check(kernels->image.get())) refuse("kernels are given with a function that makes their image");
+  kernels->fails = py::cast<bool>(parts[2]);
+  return kernels;
+}
+
 // The key that the captured values have now, on their own.
 Key key_now(const std::vector<Place>& hidden) {
   Flattener flattener;
@@ -206,6 +217,10 @@ void parse(Plan& plan, const py::object& entry, const py::dict& options) {
       for (py::handle item : py::cast<py::sequence>(value)) plan.host.push_back(own(item));
     } else if (name == "heavy") {
       plan.heavy = py::cast<bool>(value);
+    } else if (name == "name") {
+      plan.name = lasting(py::cast<std::string>(value));
+    } else if (name == "kernels") {
+      if (!value.is_none()) plan.kernels = parse_kernels(value);
     } else {
       throw py::type_error("Plan got an unexpected keyword argument '" + name + "'");
     }
@@ -281,8 +296,9 @@ PyGetSetDef properties[] = {{"owner", get_owner, nullptr, "The object given as o
 
 PyType_Slot slots[] = {
     {Py_tp_doc,
-     const_cast<char*>("Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
-                       "heavy)\n--\n\nOne compiled entry, when it applies, and how its results are returned.")},
+     const_cast<char*>(
+         "Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
+         "heavy, name, kernels)\n--\n\nOne compiled entry, when it applies, and how its results are returned.")},
     {Py_tp_new, reinterpret_cast<void*>(plan_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(plan_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(plan_traverse)},
@@ -301,6 +317,38 @@ int visit_node(const Node& node, visitproc visit, void* arg) {
 
 }  // namespace
 
+Kernels::~Kernels() {
+  for (Loaded& item : loaded) item.device->unload(item.module);
+}
+
+const Kernels::Loaded* Kernels::on(Device& device, const char* what) {
+  auto find = [&]() -> const Loaded* {
+    for (const Loaded& item : loaded) {
+      if (item.device == &device) return &item;
+    }
+    return nullptr;
+  };
+  if (const Loaded* found = find()) return found;
+  try {
+    Ref bytes(PyObject_CallFunction(image.get(), "s", device.architecture().c_str()));
+    char* data;
+    Py_ssize_t size;
+    if (!bytes || PyBytes_AsStringAndSize(bytes.get(), &data, &size) < 0) return nullptr;
+    if (const Loaded* found = find()) return found;  // by another thread, while Python ran
+    Loaded made{&device, device.load(std::string(data, static_cast<std::size_t>(size)), what), {}};
+    loaded.push_back(made);
+    for (const std::string& name : names) loaded.back().kernels.push_back(device.kernel(made.module, name.c_str()));
+    return &loaded.back();
+  } catch (const DeviceError& error) {
+    if (!loaded.empty() && loaded.back().kernels.size() != names.size()) {
+      device.unload(loaded.back().module);
+      loaded.pop_back();
+    }
+    set_device_error(error);
+    return nullptr;
+  }
+}
+
 int Plan::visit(visitproc visit, void* arg) const {
   Py_VISIT(capsule.get());
   Py_VISIT(owner.get());
@@ -315,6 +363,7 @@ int Plan::visit(visitproc visit, void* arg) const {
     Py_VISIT(place.name.get());
   }
   for (const Ref& function : host) Py_VISIT(function.get());
+  if (kernels) Py_VISIT(kernels->image.get());
   if (int stop = hidden_key.visit(visit, arg)) return stop;
   return visit_node(tree, visit, arg);
 }

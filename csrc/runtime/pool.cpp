@@ -6,6 +6,9 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
+
+#include "weft/device.h"
 
 namespace weft {
 namespace {
@@ -49,7 +52,7 @@ Shared& shared() {
   // Never destroyed: arrays may outlive every static object.
   static Shared* instance = [] {
     auto* made = new Shared;
-    if (const char* text = std::getenv("WEFT_POOL_LIMIT")) made->limit = std::strtoull(text, nullptr, 10);
+    made->limit = pool_limit(made->limit);
     // A fork while another thread holds the lock would leave it locked in the child.
     pthread_atfork([] { shared().mutex.lock(); }, [] { shared().mutex.unlock(); }, [] { shared().mutex.unlock(); });
     return made;
@@ -108,6 +111,9 @@ Block* from_system(int index) {
   auto* block = new (raw) Block;
   block->capacity = capacity;
   block->size_class = index;
+  block->device = nullptr;
+  block->address = block->memory();
+  block->ready = nullptr;
   return block;
 }
 
@@ -168,7 +174,18 @@ Block* pool_take(std::size_t bytes) noexcept {
   return block;
 }
 
+std::size_t pool_limit(std::size_t otherwise) noexcept {
+  const char* text = std::getenv("WEFT_POOL_LIMIT");
+  return text ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+__attribute__((noinline, cold)) static void put_on_device(Block* block) noexcept {
+  if (block->ready) drop(std::exchange(block->ready, nullptr));
+  block->device->put(block);
+}
+
 void pool_put(Block* block) noexcept {
+  if (__builtin_expect(block->device != nullptr, 0)) return put_on_device(block);
   int index = block->size_class;
   if (index < kLocalClasses) {
     Local* lists = local();

@@ -108,9 +108,7 @@ Run::~Run() {
 
 int Run::call(void** inputs, const npy_intp* sizes) {
   Small<void*, 8> targets;
-  for (std::size_t k = 0; k < plan_.results.size(); ++k) {
-    targets.push(plan_.results[k].kind == Kind::scalar ? scalars_[k].bytes : nullptr);
-  }
+  add_targets(&targets);
   const auto* table = reinterpret_cast<const weft_i64*>(sizes);
   int status;
   if (plan_.heavy) {
@@ -120,6 +118,10 @@ int Run::call(void** inputs, const npy_intp* sizes) {
   } else {
     status = plan_.entry(this, inputs, targets.data(), table);
   }
+  return __builtin_expect(status == WEFT_OK && !failed_, 1) ? WEFT_OK : conclude(status);
+}
+
+int Run::conclude(int status) {
   if (failed_) {
     PyErr_Restore(error_type_, error_value_, error_trace_);
     error_type_ = error_value_ = error_trace_ = nullptr;
@@ -159,16 +161,9 @@ void Run::release_entry(WeftContext* context, void* memory) {
 
 void* Run::result_entry(WeftContext* context, int k, int rank, const weft_i64* dims) {
   Run& self = of(context);
-  if (k < 0 || static_cast<std::size_t>(k) >= self.made_.size() || rank < 0 || rank > NPY_MAXDIMS) return nullptr;
-  const Result& wanted = self.plan_.results[static_cast<std::size_t>(k)];
-  npy_intp bytes = wanted.item_bytes;
-  std::size_t at = self.dims_.size();
-  npy_intp* place = self.dims_.extend(static_cast<std::size_t>(rank));
-  for (int axis = 0; axis < rank; ++axis) {
-    place[axis] = static_cast<npy_intp>(dims[axis]);
-    if (dims[axis] < 0 || __builtin_mul_overflow(bytes, place[axis], &bytes)) return nullptr;
-  }
-  Block* block = pool_take(static_cast<std::size_t>(bytes));
+  std::size_t at;
+  npy_intp bytes = self.measure(k, rank, dims, &at);
+  Block* block = bytes < 0 ? nullptr : pool_take(static_cast<std::size_t>(bytes));
   if (!block) return nullptr;
   Made& made = self.made_[static_cast<std::size_t>(k)];
   if (made.block) drop(made.block);
@@ -234,16 +229,19 @@ PyObject* Run::value(std::size_t k) {
     const void* data = scalars_[k].bytes;
     if (wanted.flavour == Flavour::py) return python_scalar(wanted.dtype, data);
     if (wanted.flavour == Flavour::np) return numpy_scalar(wanted.dtype, data);
-    Block* block = pool_take(sizeof(Scalar));
-    if (!block) return PyErr_NoMemory();
-    std::memcpy(block->memory(), data, sizeof(Scalar));
-    return make_array(wanted.dtype, 0, nullptr, block);
+    Block* block = std::exchange(made_[k].block, nullptr);  // on a device it is made already
+    if (!block) {
+      block = pool_take(sizeof(Scalar));
+      if (!block) return PyErr_NoMemory();
+      std::memcpy(block->memory(), data, sizeof(Scalar));
+    }
+    return make_array(wanted.dtype, 0, nullptr, block, committed_);
   }
   Made& made = made_[k];
   Block* block = std::exchange(made.block, nullptr);
   if (!block) return PyErr_Format(PyExc_RuntimeError, "a compiled function did not make its result %zu", k);
   const npy_intp* dims = dims_.data() + made.dims;
-  return wanted.flavour == Flavour::weft ? make_array(wanted.dtype, made.rank, dims, block)
+  return wanted.flavour == Flavour::weft ? make_array(wanted.dtype, made.rank, dims, block, committed_)
                                          : make_numpy(wanted.dtype, made.rank, dims, block);
 }
 

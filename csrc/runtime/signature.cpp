@@ -34,7 +34,7 @@ class Reader {
 
   // args: ("tuple", [...]).
   Ref arguments() {
-    std::size_t count = payload_of(frame_.words[word_++]);
+    std::size_t count = payload_of(frame_.words[word_++]) & 0xffffffff;
     return sequence("tuple", count, [](std::size_t index) { return "args[" + std::to_string(index) + "]"; });
   }
 
@@ -207,8 +207,9 @@ PyStructSequence_Field signature_fields[] = {{"key", "what Dispatcher.add takes"
                                              {"kwargs", "tree of the keyword arguments, sorted by name"},
                                              {"hidden", "list of trees of the captured values"},
                                              {"hidden_key", "what Plan takes"},
+                                             {"device", "the Device that the call runs on, or None: the CPU"},
                                              {nullptr, nullptr}};
-PyStructSequence_Desc signature_description = {"weft._runtime.Signature", "A call, taken apart.", signature_fields, 6};
+PyStructSequence_Desc signature_description = {"weft._runtime.Signature", "A call, taken apart.", signature_fields, 7};
 
 }  // namespace
 
@@ -237,7 +238,12 @@ void refuse_static(const Frame& frame, std::size_t fixed) {
       path.c_str(), Py_TYPE(object), cause ? cause.get() : Py_None);
 }
 
-PyObject* make_signature(const Frame& frame, const Frame::Mark& arguments) {
+PyObject* make_signature(Frame& frame, const Frame::Mark& arguments) {
+  Device* target = devices_in_use ? frame.target() : nullptr;
+  if (devices_in_use && !target) return nullptr;
+  bool away = target && target->platform != Platform::cpu;
+  Ref device(away ? device_object(target) : Py_NewRef(Py_None));
+  if (!device) return nullptr;
   Reader reader(frame, true);
   Ref args = reader.arguments();
   Ref kwargs = reader.keywords();
@@ -266,9 +272,9 @@ PyObject* make_signature(const Frame& frame, const Frame::Mark& arguments) {
   if (!key || !hidden_key) return nullptr;
   PyObject* made = PyStructSequence_New(signature_type);
   if (!made) return nullptr;
-  PyObject* fields[] = {key.release(),    leaves.release(), args.release(),
-                        kwargs.release(), hidden.release(), hidden_key.release()};
-  for (int index = 0; index < 6; ++index) PyStructSequence_SetItem(made, index, fields[index]);
+  PyObject* fields[] = {key.release(),    leaves.release(),     args.release(),  kwargs.release(),
+                        hidden.release(), hidden_key.release(), device.release()};
+  for (int index = 0; index < 7; ++index) PyStructSequence_SetItem(made, index, fields[index]);
   return made;
 }
 

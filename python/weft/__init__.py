@@ -9,10 +9,26 @@ from weft.api.jit import jit
 from weft.api.vmap import vmap
 from weft.errors import CompileError, StagingError
 from weft.runtime import Array
+from weft.runtime.devices import (
+    Device,
+    block_until_ready,
+    default_backend,
+    default_device,
+    device_count,
+    device_get,
+    device_put,
+    devices,
+    local_device_count,
+    local_devices,
+)
 
 __version__ = "0.1.0"
 
-__all__ = ["Array", "CompileError", "StagingError", "export", "grad", "jit", "jvp", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "Array", "CompileError", "Device", "StagingError", "block_until_ready", "default_backend", "default_device",
+    "device_count", "device_get", "device_put", "devices", "export", "grad", "jit", "jvp", "local_device_count",
+    "local_devices", "value_and_grad", "vjp", "vmap",
+]  # fmt: skip
 
 _SUBMODULES = ("lax", "numpy", "tree", "tree_util")
 

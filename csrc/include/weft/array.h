@@ -1,9 +1,10 @@
 // weft.Array's C half: an immutable, row-major device array.
 //
-// It holds a block of the pool, or memory of another owner. Everything is ready when it is made for now; readiness
-// events come with the device queues.
+// It holds a block of the pool, or memory of another owner. On another device than the CPU its block says when the
+// elements are computed, and `owner` keeps a copy for the host once one was asked for.
 #pragma once
 
+#include "weft/device.h"
 #include "weft/pool.h"
 #include "weft/python.h"
 
@@ -13,10 +14,12 @@ struct ArrayObject {
   PyObject_HEAD void* data;
   Block* block;  // one of the two holds `data`
   PyObject* owner;
+  Device* device;  // null: the CPU
   PyArray_Descr* descr;
   PyObject* weak_references;
   int dtype;  // canonical type number
   int rank;
+  bool committed;  // put where it lies by the user's word: what is computed from it runs there
   npy_intp* dims;  // `inline_dims`, or an allocation for high ranks
   npy_intp inline_dims[4];
 };
@@ -37,14 +40,45 @@ inline int canonical_dtype(int number) {
   return number;
 }
 
-// A new array over `block`, whose reference it takes (also when it fails).
-PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block);
+// A new array of type `type` without elements.
+ArrayObject* new_array(PyTypeObject* type, PyArray_Descr* descr, int rank, const npy_intp* dims);
+
+// A new array over `block`, on the block's device; takes the reference (also when it fails).
+PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed = false);
 
 // A fresh, writable NumPy array that owns `block` as NumPy arrays own their memory. Takes the reference.
 PyObject* make_numpy(int dtype, int rank, const npy_intp* dims, Block* block);
 
-// The array as a NumPy view of the same memory that keeps it alive.
+// The array as a NumPy view of the same memory that keeps it alive; of an array of a device, a read-only copy, made
+// once.
 PyObject* numpy_view(ArrayObject* array, bool writable);
+
+// Waits until the elements are computed, without the GIL; false with a Python error.
+bool wait_until_ready(ArrayObject* array);
+
+// An array of a device as a NumPy array (a new reference); null with a Python error.
+PyObject* host_copy(ArrayObject* array);
+
+// A new array on `device` with the elements of an array or of anything that NumPy makes one of.
+PyObject* put_on_device(PyObject* source, Device& device, bool committed);
+
+// The weft.Device of a device; null is the CPU. A new reference.
+PyObject* device_object(Device* device);
+
+// Sets the Python error for what a device threw. Needs the GIL.
+void set_device_error(const DeviceError& error);
+
+// While it lives, other Python threads run.
+class Unlocked {
+ public:
+  Unlocked() : state_(PyEval_SaveThread()) {}
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+  ~Unlocked() { PyEval_RestoreThread(state_); }
+
+ private:
+  PyThreadState* state_;
+};
 
 // Makes the types; 0, or -1 with a Python error set.
 int add_array_types(PyObject* module);

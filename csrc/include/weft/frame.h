@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "weft/array.h"
+#include "weft/placement.h"
 #include "weft/python.h"
 #include "weft/small.h"
 
@@ -25,7 +26,7 @@ enum class Tag : std::uint8_t {
   np_array,
   weft_array,
   // structure; the word's payload is the number of children
-  arguments,
+  arguments,  // and above 32 bits the platform
   keywords,
   tuple,
   list,
@@ -94,29 +95,39 @@ class Frame {
   ~Frame() { release(0, 0); }
 
   // Each returns false with a Python error set.
-  bool add_call(PyObject* const* args, Py_ssize_t count, PyObject* names);
+  bool add_call(PyObject* const* args, Py_ssize_t count, PyObject* names) {
+    return add_arguments(args, count, names) && (__builtin_expect(!devices_in_use, 1) || add_platform());
+  }
   bool add_call(PyObject* args, PyObject* kwargs);  // a tuple and a dict (or null)
   bool add(PyObject* object);
 
   struct Mark {
     std::size_t words, statics, leaves, sizes, ints;
+    Placement placement;
   };
-  Mark mark() const { return {words.size(), statics.size(), leaves.size(), sizes.size(), ints.size()}; }
+  Mark mark() const { return {words.size(), statics.size(), leaves.size(), sizes.size(), ints.size(), placement}; }
   void rewind(const Mark& mark);
 
   // sizes, then the int leaves' values: what guards index. Valid until the next add or rewind.
   const npy_intp* table();
   std::size_t table_size() const { return sizes.size() + ints.size(); }
 
+  // The device that the call runs on; null with a Python error (arrays are committed to several).
+  Device* target();
+
   Small<Word, 48> words;
   Small<PyObject*, 16> statics;  // owned
   Small<Leaf, 10> leaves;
   Small<npy_intp, 48> sizes;  // all dims of all array leaves
   Small<npy_intp, 16> ints;
+  Placement placement;
   bool big_int = false;  // an int beyond int64 is among the leaves: no plan applies
 
  private:
+  bool add_platform();  // to the key: programs for different platforms are kept apart
+  bool add_arguments(PyObject* const* args, Py_ssize_t count, PyObject* names);
   bool add_array(PyArrayObject* array);
+  void add_weft_array(ArrayObject* array);
   bool add_np_scalar(PyObject* object, const Flattener::Known& known);
   bool add_other(PyObject* object);
   bool add_custom(PyObject* object);

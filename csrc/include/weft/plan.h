@@ -1,6 +1,8 @@
 // A plan: one compiled entry, when it applies, and how its results become Python objects.
 #pragma once
 
+#include <list>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -60,8 +62,31 @@ struct Node {
   std::vector<Node> children;
 };
 
+// The kernels of a plan that runs on devices, loaded on each at the first call there.
+struct Kernels {
+  struct Loaded {
+    Device* device;
+    void* module;
+    std::vector<void*> kernels;  // by number, as the entry asks for them
+  };
+
+  std::vector<std::string> names;
+  Ref image;          // a function of the architecture that gives the image's bytes
+  bool fails = true;  // whether kernels may record a failure
+  std::list<Loaded> loaded;
+
+  Kernels() = default;
+  Kernels(const Kernels&) = delete;
+  Kernels& operator=(const Kernels&) = delete;
+  ~Kernels();
+  // Null with a Python error.
+  const Loaded* on(Device& device, const char* what);
+};
+
 struct Plan {
   WeftEntry entry = nullptr;
+  const char* name = "";             // for messages
+  std::unique_ptr<Kernels> kernels;  // of a plan for devices
   Ref capsule, owner;
   std::vector<Guard> guards;
   std::vector<Static> statics;
@@ -93,6 +118,13 @@ int applies(Plan& plan, Frame& frame, std::string* why = nullptr);
 
 // Calls the entry on the frame's leaves and builds the value; null with a Python error.
 PyObject* run(Plan& plan, Frame& frame);
+
+// The same of a plan with kernels, on the device that the frame says.
+PyObject* run_on_device(Plan& plan, Frame& frame);
+
+class Run;
+// The returned value, from what the run made.
+PyObject* build_value(Run& state, const Plan& plan, const Frame& frame);
 
 int add_plan_type(PyObject* module);
 

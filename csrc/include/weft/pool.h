@@ -11,13 +11,20 @@
 
 namespace weft {
 
-// Stands directly before its memory; 64 bytes, so that the memory is aligned too.
+class Device;
+struct Event;
+
+// Stands directly before its memory; 64 bytes, so that the memory is aligned too. Memory of a device has its block in
+// the host's memory.
 struct alignas(64) Block {
   std::atomic<std::int64_t> references;
   std::size_t capacity;
   int size_class;
   Block* next;      // in a free list, or in the list of a running kernel's scratch memory
   Block* previous;  // in the latter
+  Device* device;   // null: the host's
+  void* address;    // where the memory is
+  Event* ready;     // when what is written there now is done; null: it is
 
   void* memory() { return this + 1; }
   static Block* of(void* memory) { return static_cast<Block*>(memory) - 1; }
@@ -33,7 +40,7 @@ struct PoolStatistics {
 // A block of at least `bytes` with one reference, or null when there is no memory.
 Block* pool_take(std::size_t bytes) noexcept;
 
-// Puts back a block whose last reference is gone.
+// Puts back a block whose last reference is gone, a device's to its device.
 void pool_put(Block* block) noexcept;
 
 inline void retain(Block* block) noexcept { block->references.fetch_add(1, std::memory_order_relaxed); }
@@ -50,5 +57,8 @@ inline void drop(Block* block) noexcept {
 void pool_trim() noexcept;
 
 PoolStatistics pool_statistics() noexcept;
+
+// WEFT_POOL_LIMIT, else `otherwise`.
+std::size_t pool_limit(std::size_t otherwise) noexcept;
 
 }  // namespace weft

@@ -21,7 +21,10 @@ class Run : public WeftContext {
   // Result k of the plan as a Python object; null with a Python error.
   PyObject* value(std::size_t k);
 
- private:
+  // Whether arrays that the run makes are committed to where they lie.
+  void commit(bool committed) { committed_ = committed; }
+
+ protected:
   struct Made {
     Block* block;
     std::size_t dims;  // where they start in dims_
@@ -42,6 +45,26 @@ class Run : public WeftContext {
                         int accumulate);
 
   int call_host(int id, int count, const WeftView* views);
+  // Room for result k's sizes, and its bytes; -1: it cannot be made.
+  npy_intp measure(int k, int rank, const weft_i64* dims, std::size_t* at) {
+    if (k < 0 || static_cast<std::size_t>(k) >= made_.size() || rank < 0 || rank > NPY_MAXDIMS) return -1;
+    npy_intp bytes = plan_.results[static_cast<std::size_t>(k)].item_bytes;
+    *at = dims_.size();
+    npy_intp* place = dims_.extend(static_cast<std::size_t>(rank));
+    for (int axis = 0; axis < rank; ++axis) {
+      place[axis] = static_cast<npy_intp>(dims[axis]);
+      if (dims[axis] < 0 || __builtin_mul_overflow(bytes, place[axis], &bytes)) return -1;
+    }
+    return bytes;
+  }
+  // Where the entry writes scalar results.
+  void add_targets(Small<void*, 8>* targets) {
+    for (std::size_t k = 0; k < plan_.results.size(); ++k) {
+      targets->push(plan_.results[k].kind == Kind::scalar ? scalars_[k].bytes : nullptr);
+    }
+  }
+  // Sets the Python error that a run with this status ends with, if it does; returns the status.
+  int conclude(int status);
   void lock() {
     while (lock_.test_and_set(std::memory_order_acquire)) {
     }
@@ -56,6 +79,7 @@ class Run : public WeftContext {
   Small<npy_intp, 16> dims_;
   PyThreadState* saved_ = nullptr;  // the owner's, while the GIL is released
   bool failed_ = false;
+  bool committed_ = false;
   PyObject *error_type_ = nullptr, *error_value_ = nullptr, *error_trace_ = nullptr;
 };
 

@@ -7,9 +7,9 @@
 
 namespace weft {
 
-// Signature(key, leaves, args, kwargs, hidden, hidden_key): see dispatch's documentation in _runtime.pyi. The frame
-// holds the arguments up to `arguments`, captured values after it.
-PyObject* make_signature(const Frame& frame, const Frame::Mark& arguments);
+// Signature(key, leaves, args, kwargs, hidden, hidden_key, device): see dispatch's documentation in _runtime.pyi. The
+// frame holds the arguments up to `arguments`, captured values after it.
+PyObject* make_signature(Frame& frame, const Frame::Mark& arguments);
 
 // Where a leaf, or static object, of the frame stands: "args[0]['w']". Never fails: "an argument" at the worst.
 std::string path_of_leaf(const Frame& frame, std::size_t leaf);

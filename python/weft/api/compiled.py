@@ -40,13 +40,10 @@ def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
     if staging():
         return t.stage_call(args, kwargs)
-    known = len(t._programs)
     run: Callable[[], Any]
     with _lock:
-        if len(t._programs) != known:
-            run = functools.partial(t, *args, **kwargs)  # another thread compiled meanwhile: dispatch again
-        else:
-            run = _prepared(t, args, kwargs)
+        plan = t.find(args, kwargs)  # another thread may have compiled meanwhile
+        run = _prepared(t, args, kwargs) if plan is None else functools.partial(t.run, plan, args, kwargs)
     return run()
 
 
@@ -67,14 +64,17 @@ def _plan(t: Transformed, signature: Signature, args: tuple[Any, ...], kwargs: d
     """A plan for a call, or a function that answers it."""
     from weft.api import warm
 
+    def target(hidden: list[Any]) -> Any:
+        return t.signature(args, kwargs, hidden).device if hidden else signature.device
+
     loaded = warm.load(t, signature)
-    if loaded is not None:
+    if loaded is not None and (loaded[0].device is None) == (target(loaded[0].hidden) is None):
         recipe, module = loaded
         t._loaded += 1
         t._programs.append(Compiled(None, None, module, signature, recipe.guards))
         t._reasons.append("loaded from the disk cache")
     else:
-        made = compile_call(t, signature)
+        made = compile_call(t, signature, target)
         if not isinstance(made, tuple):
             leaves = made.applies(signature)
             assert leaves is not None
@@ -129,15 +129,26 @@ def optimise(f: Function) -> Function:
     return run(f)
 
 
-def compile_call(t: Transformed, signature: Signature) -> Any:
-    """Compile a signature: a recipe and the module; without a compiler, an interpreter of it."""
+def compile_call(t: Transformed, signature: Signature, target: Callable[[list[Any]], Any]) -> Any:
+    """Compile a signature: a recipe and the module; without a compiler, an interpreter of it.
+
+    Parameters
+    ----------
+    t, signature
+        The function and the call.
+    target
+        The device that the call runs on if these values are captured; None for the CPU.
+    """
     from weft.api import warm
     from weft.api.recipe import recipe_of
-    from weft.build.artifact import build, find_toolchain
+    from weft.build.artifact import NoCompiler, build, find_toolchain
 
     reason = why(t, signature)
     program = stage_signature(t, signature)
+    device = target([source.entry() for source, _ in program.captures.hidden])
     if find_toolchain() is None:
+        if device is not None:
+            raise NoCompiler
         from weft.api.interpreted import Interpreted
 
         warn_once(
@@ -148,9 +159,14 @@ def compile_call(t: Transformed, signature: Signature) -> Any:
         t._programs.append(Compiled(program, program.function, None, signature, program.guards, made))
         t._reasons.append(reason)
         return made
-    cpp, meta = render(program.function)
+    if device is None:
+        cpp, meta = render(program.function)
+        kernels = None
+    else:
+        text, meta = render_cuda(program.function)
+        cpp, kernels = text.host, {"text": text.device, "kernels": list(text.kernels), "fails": meta["fails"]}
     module = build(cpp, name=program.function.name)
-    recipe = recipe_of(program, meta)
+    recipe = recipe_of(program, meta, kernels)
     t._programs.append(Compiled(program, program.function, module, signature, program.guards))
     t._reasons.append(reason)
     warm.store(t, signature, program, recipe, module)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from weft.api.transformed import Transformed, parameters
+from weft.runtime import eager
 
 
 def jit(
@@ -71,6 +72,15 @@ def jit(
         return call(fun, args, kwargs)
 
     return Transformed(fun, stage_call, "jit", nums, names)
+
+
+def _load_eager() -> Callable[..., Any]:
+    from weft.api.eager import apply
+
+    return apply
+
+
+eager.enter(_load_eager)
 
 
 def _tuple(x: Any) -> tuple[Any, ...]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from weft.runtime import Plan, hostcalls
+from weft.runtime.devices import gpus
 
 if TYPE_CHECKING:
     from weft.frontend.stage import Program
@@ -28,6 +29,10 @@ class Recipe:
         As the plan takes them.
     host
         Descriptions of the functions that compiled code calls back.
+    name
+        The function's, for messages.
+    device
+        Of a program for GPUs its ``text`` and ``kernels``, and whether these may record that something ``fails``.
     """
 
     guards: Guards
@@ -38,6 +43,8 @@ class Recipe:
     mutates: list[int]
     host: list[dict[str, Any]]
     heavy: bool
+    name: str = ""
+    device: dict[str, Any] | None = None
 
     def plan(self, module: Any, hidden_key: Any) -> Plan:
         """The plan that runs ``module``'s entry."""
@@ -53,11 +60,23 @@ class Recipe:
             mutates=self.mutates,
             host=[hostcalls.make(entry) for entry in self.host],
             heavy=self.heavy,
+            name=self.name,
+            kernels=None if self.device is None else self.kernels(self.device),
         )
 
+    def kernels(self, device: dict[str, Any]) -> tuple[list[str], Callable[[str], bytes], bool]:
+        """The kernels as the plan takes them: compiled when a device first needs them, for its architecture."""
 
-def recipe_of(program: Program, meta: dict[str, Any]) -> Recipe:
-    """The recipe of a program that was just staged and lowered."""
+        def image(arch: str) -> bytes:
+            from weft.build import cuda
+
+            return cuda.build(device["text"], arch, name=self.name, driver=gpus()[0].driver)
+
+        return device["kernels"], image, device["fails"]
+
+
+def recipe_of(program: Program, meta: dict[str, Any], device: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of a program that was just staged and lowered (for a GPU: with the kernels' text)."""
     captures = program.captures
     return Recipe(
         guards=program.guards,
@@ -68,6 +87,8 @@ def recipe_of(program: Program, meta: dict[str, Any]) -> Recipe:
         mutates=program.mutates,
         host=[dict(entry) for entry in meta.get("host", ())],
         heavy=bool(meta.get("heavy")),
+        name=program.function.name,
+        device=device,
     )
 
 

@@ -77,12 +77,14 @@ def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
         def accept(plan: Any) -> bool:
             recipe = decode(plan, root)
             leaves = list(signature.leaves)
+            away = signature.device is not None
             for entry, key in zip(recipe.hidden, plan["hidden_types"], strict=True):
                 inner = flatten_value(_read(entry))
                 if signature_text(inner) != key:
                     return False
                 leaves += inner.leaves
-            if not holds(recipe.guards, table_of(leaves)):
+                away = away or inner.device is not None
+            if away != (recipe.device is not None) or not holds(recipe.guards, table_of(leaves)):
                 return False
             found[:] = [recipe]
             return True
@@ -151,6 +153,8 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
         "mutates": recipe.mutates,
         "host": [encode_host(entry) for entry in recipe.host],
         "heavy": recipe.heavy,
+        "name": recipe.name,
+        "device": recipe.device,
     }
 
 
@@ -165,6 +169,8 @@ def decode(plan: dict[str, Any], root: Any) -> Recipe:
         mutates=plan["mutates"],
         host=[decode_host(entry) for entry in plan["host"]],
         heavy=plan["heavy"],
+        name=plan["name"],
+        device=plan["device"],
     )
 
 

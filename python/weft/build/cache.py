@@ -1,9 +1,9 @@
 """The artifact cache: extension modules by the hash of all that went into them.
 
-``<key>.so`` is the module, ``<key>.cpp`` the text it was made from, ``<key>.json`` facts for ``weft cache list``. A
-module file ends with its own size and hash, so that one rename publishes it whole, and a damaged one is found out and
-made again. One process compiles; others that want the same artifact wait on a lock, which the system releases when
-its holder dies.
+``<key>.so`` is the module, ``<key>.cpp`` the text it was made from, ``<key>.json`` facts for ``weft cache list``;
+kernels for a GPU are a ``<key>.cubin`` and a ``<key>.cu``. An artifact's file ends with its own size and hash, so that
+one rename publishes it whole, and a damaged one is found out and made again. One process compiles; others that want the
+same artifact wait on a lock, which the system releases when its holder dies.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from weft.build.files import CacheError, check_owner, make_private, temporary_na
 DEFAULT_LIMIT = 1 << 30
 _MAGIC = b"weft-artifact-1\0"
 _TRAILER = len(_MAGIC) + 8 + 32
+_TEXTS = {".so": ".cpp", ".cubin": ".cu"}
+_SUFFIXES = (*_TEXTS, *_TEXTS.values(), ".json")
 _LOCK_TIMEOUT = 300.0
 _STALE = 3600.0
 
@@ -75,10 +77,10 @@ class Cache:
         """Where the artifact of this key lies."""
         return self.root / f"{key}{suffix}"
 
-    def get(self, key: str) -> Path | None:
+    def get(self, key: str, kind: str = ".so") -> Path | None:
         """The file of an artifact, if it is there and whole. One that is damaged, a link, somebody else's or writable
         by others is removed, never loaded."""
-        path = self.path(key)
+        path = self.path(key, kind)
         try:
             with open(path, "rb", opener=_no_links) as f:
                 info = os.fstat(f.fileno())
@@ -98,7 +100,12 @@ class Cache:
         return path
 
     def get_or_build(
-        self, key: str, text: str, build: Callable[[Path, Path], None], facts: dict[str, Any] | None = None
+        self,
+        key: str,
+        text: str,
+        build: Callable[[Path, Path], None],
+        facts: dict[str, Any] | None = None,
+        kind: str = ".so",
     ) -> Path:
         """The file of an artifact, built if need be.
 
@@ -109,20 +116,22 @@ class Cache:
         text
             Its C++ text, kept for inspection beside it (and for a report if it does not compile).
         build
-            ``build(source, out)`` makes the shared object ``out``.
+            ``build(source, out)`` makes the artifact's file ``out``.
         facts
             What ``weft cache list`` shows.
+        kind
+            What its file is called: a shared object, or a ``.cubin``, whose text is a ``.cu``.
         """
-        found = self.get(key)
+        found = self.get(key, kind)
         if found is not None:
             return found
         with self._lock(key):
-            found = self.get(key)  # somebody else may have built it while we waited
+            found = self.get(key, kind)  # somebody else may have built it while we waited
             if found is not None:
                 return found
-            source = self.path(key, ".cpp")
+            source = self.path(key, _TEXTS[kind])
             write_atomically(source, text.encode())
-            temporary = temporary_name(self.path(key))
+            temporary = temporary_name(self.path(key, kind))
             try:
                 began = time.perf_counter()
                 build(source, temporary)
@@ -130,12 +139,20 @@ class Cache:
                 _seal(temporary)
                 facts = {**(facts or {}), "seconds": round(seconds, 4), "created": time.time()}
                 write_atomically(self.path(key, ".json"), json.dumps(facts).encode())
-                os.replace(temporary, self.path(key))
+                os.replace(temporary, self.path(key, kind))
             finally:
                 with suppress(OSError):
                     os.unlink(temporary)
         self._added(key)
-        return self.path(key)
+        return self.path(key, kind)
+
+    def read(self, key: str, kind: str) -> bytes | None:
+        """What an artifact's file holds; None if it is gone."""
+        path = self.get(key, kind)
+        try:
+            return path.read_bytes()[:-_TRAILER] if path else None
+        except OSError:
+            return None
 
     def load(self, key: str) -> ModuleType | None:
         """The extension module of this key; None if the cache has none that can be loaded."""
@@ -155,7 +172,7 @@ class Cache:
 
     def remove(self, key: str) -> None:
         """Remove an artifact (a process that has loaded it keeps it)."""
-        for suffix in (".so", ".cpp", ".json"):
+        for suffix in _SUFFIXES:
             with suppress(OSError):
                 os.unlink(self.path(key, suffix))
 
@@ -196,14 +213,14 @@ class Cache:
     def clear(self) -> int:
         """Remove everything; returns the number of artifacts there were."""
         removed = self.trim(-1)
-        for path in [*self.root.glob("*.json"), *self.root.glob("*.cpp"), *self.root.glob("index/*")]:
+        for path in [*self.root.glob("*.json"), *self.root.glob("*.c*"), *self.root.glob("index/*")]:
             with suppress(OSError):
                 path.unlink()
         return removed
 
     def _added(self, key: str) -> None:
         # summing takes a few milliseconds: after the first time only when a good part of the limit was added
-        size = sum(p.stat().st_size for p in map(functools.partial(self.path, key), (".so", ".cpp")) if p.exists())
+        size = sum(p.stat().st_size for p in map(functools.partial(self.path, key), _SUFFIXES) if p.exists())
         if self._unscanned is None or self._unscanned + size > self.limit // 32:
             self.trim()
             self._unscanned = 0
@@ -215,7 +232,7 @@ class Cache:
         with os.scandir(self.root) as entries:
             for e in entries:
                 key, dot, suffix = e.name.partition(".")
-                if not key or not dot or suffix not in ("so", "cpp", "json") or key.startswith("toolchain-"):
+                if not key or not dot or "." + suffix not in _SUFFIXES or key.startswith("toolchain-"):
                     continue
                 with suppress(OSError):
                     info = e.stat(follow_symlinks=False)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from weft.errors import StagingError
+from weft.runtime import eager
 from weft.staged.arith import op_error
 from weft.staged.context import current, staging
 from weft.staged.indexing import setitem
@@ -195,7 +196,9 @@ def _public(entry: Entry) -> Callable[..., Any]:
                 raise TypeError(f"{entry.name}(): out= is not supported, since weft arrays are immutable")
             if isinstance(entry.numpy, np.ufunc) and kwargs.get("where", True) is not True:
                 raise TypeError(f"{entry.name}(): where= needs out=; use weft.numpy.where(cond, ..., other)")
-            kwargs = {k: concrete(v) for k, v in kwargs.items()}
+        if eager.active and eager.is_elsewhere(args, kwargs):
+            return _elsewhere(entry, function, args, kwargs)
+        kwargs = {k: concrete(v) for k, v in kwargs.items()}
         plain = [concrete(a) for a in args]
         return arrays(entry.numpy(*plain, **kwargs), (*plain, *kwargs.values()))
 
@@ -204,6 +207,14 @@ def _public(entry: Entry) -> Callable[..., Any]:
     function.__doc__ = entry.impl.__doc__
     function.__dict__["__wrapped__"] = entry.impl  # for its signature
     return function
+
+
+def _elsewhere(entry: Entry, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call on another device than the CPU: compiled; new arrays are made by the host and sent."""
+    if not entry.creates:
+        return eager.apply(function, *args, **kwargs)
+    made = entry.numpy(*map(concrete, args), **{k: concrete(v) for k, v in kwargs.items()})
+    return eager.sent(arrays(made), args, kwargs)
 
 
 def has_staged(x: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,17 @@ from typing import Any
 import numpy as np
 
 from weft import _runtime
+from weft.runtime import eager
+
+#: The functions of `weft.numpy` that operators are, and NumPy's ufuncs with them.
+_NAMES: dict[Any, str] = {
+    operator.add: "add", operator.sub: "subtract", operator.mul: "multiply", operator.truediv: "true_divide",
+    operator.floordiv: "floor_divide", operator.mod: "remainder", operator.pow: "power", operator.matmul: "matmul",
+    operator.and_: "bitwise_and", operator.or_: "bitwise_or", operator.xor: "bitwise_xor",
+    operator.lshift: "left_shift", operator.rshift: "right_shift", operator.eq: "equal", operator.ne: "not_equal",
+    operator.lt: "less", operator.le: "less_equal", operator.gt: "greater", operator.ge: "greater_equal",
+    operator.neg: "negative", operator.pos: "positive", operator.invert: "invert", operator.abs: "absolute",
+}  # fmt: skip
 
 
 def _staged(*values: Any) -> bool:
@@ -36,9 +48,13 @@ def _wrap(x: Any) -> Any:
 
 
 def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
+    name = _NAMES[op]
+
     def method(self: Array, other: Any) -> Any:
         if isinstance(other, str | bytes | dict | type(None)) or _staged(other):
             return NotImplemented
+        if eager.active and eager.is_elsewhere(self, other):
+            return eager.apply(name, other, self) if swap else eager.apply(name, self, other)
         x, y = self._view(), _plain(other)
         with np.errstate(all="ignore"):
             return _wrap(op(y, x) if swap else op(x, y))
@@ -47,7 +63,36 @@ def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
 
 
 def _unary(op: Callable[[Any], Any]) -> Any:
-    return lambda self: _wrap(op(self._view()))
+    name = _NAMES[op]
+
+    def method(self: Array) -> Any:
+        if eager.active and eager.is_elsewhere(self):
+            return eager.apply(name, self)
+        return _wrap(op(self._view()))
+
+    return method
+
+
+def _elsewhere(function: Any) -> Any:
+    """Decorates a method of NumPy's; on another device than the CPU it is compiled."""
+    name = function.__name__
+
+    @functools.wraps(function)
+    def method(self: Array, *args: Any, **kwargs: Any) -> Any:
+        if eager.active and eager.is_elsewhere(self, args):
+            return eager.apply("method", self, name, *args, **kwargs)
+        return function(self, *args, **kwargs)
+
+    return method
+
+
+def _attribute(name: str, doc: str) -> Any:
+    def get(self: Array) -> Any:
+        if eager.active and eager.is_elsewhere(self):
+            return eager.apply("attribute", self, name)
+        return _wrap(getattr(self._view(), name))
+
+    return property(get, doc=doc)
 
 
 def _delegate(name: str) -> Any:
@@ -94,7 +139,9 @@ class Array(_runtime.ArrayBase):
         return format(self._view()[()], spec) if not self.ndim else format(self._view(), spec)
 
     def __len__(self) -> int:
-        return len(self._view())
+        if not self.ndim:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.ndim:
@@ -120,7 +167,7 @@ class Array(_runtime.ArrayBase):
         return operator.index(self._view())
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(self.item()) if digits is None else _wrap(np.round(self._view(), digits))
+        return round(self.item()) if digits is None else self.round(digits)
 
     def __getitem__(self, key: Any) -> Any:
         if _staged(key):
@@ -128,6 +175,8 @@ class Array(_runtime.ArrayBase):
             from weft.staged.value import lift
 
             return getitem(lift(self), key)
+        if eager.active and eager.is_elsewhere(self, key):
+            return eager.apply("getitem", self, key)
         return _wrap(self._view()[_plain(key)])
 
     def __reduce__(self) -> Any:
@@ -177,25 +226,10 @@ class Array(_runtime.ArrayBase):
     std, sum, swapaxes, take = map(_delegate, ("std", "sum", "swapaxes", "take"))
     trace, var = map(_delegate, ("trace", "var"))
 
-    @property
-    def T(self) -> Array:
-        """The axes in reverse order."""
-        return _wrap(self._view().T)
-
-    @property
-    def mT(self) -> Array:
-        """The last two axes swapped."""
-        return _wrap(self._view().mT)
-
-    @property
-    def real(self) -> Array:
-        """The real part."""
-        return _wrap(self._view().real)
-
-    @property
-    def imag(self) -> Array:
-        """The imaginary part."""
-        return _wrap(self._view().imag)
+    T = _attribute("T", "The axes in reverse order.")
+    mT = _attribute("mT", "The last two axes swapped.")
+    real = _attribute("real", "The real part.")
+    imag = _attribute("imag", "The imaginary part.")
 
     @property
     def at(self) -> Any:
@@ -204,6 +238,7 @@ class Array(_runtime.ArrayBase):
 
         return AtHelper(self)
 
+    @_elsewhere
     def astype(self, dtype: Any, copy: bool = True) -> Array:
         """The array converted to a dtype.
 
@@ -216,14 +251,17 @@ class Array(_runtime.ArrayBase):
         """
         return self if np.dtype(dtype) == self.dtype else _wrap(self._view().astype(dtype))
 
+    @_elsewhere
     def reshape(self, *shape: Any, order: Any = "C") -> Array:
         """The same elements in another shape; one size may be -1."""
         return _wrap(self._view().reshape(*_plain(shape), order=order))
 
+    @_elsewhere
     def transpose(self, *axes: Any) -> Array:
         """The axes in another order, reversed if none is given."""
         return _wrap(self._view().transpose(*axes))
 
+    @_elsewhere
     def flatten(self, order: Any = "C") -> Array:
         """The elements in one row."""
         return _wrap(self._view().flatten(order))
@@ -244,9 +282,9 @@ class Array(_runtime.ArrayBase):
         """The elements' bytes."""
         return self._view().tobytes(order)
 
-    def devices(self) -> set[str]:
+    def devices(self) -> set[_runtime.Device]:
         """The devices that hold the elements."""
-        return {"cpu:0"}
+        return {self.device}
 
 
 def _rebuild(data: np.ndarray[Any, Any]) -> Array:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.runtime import eager
 from weft.runtime.array import Array, _plain, _staged, _wrap
 
 
@@ -53,6 +54,8 @@ class Place:
         _hints(mode, hints)
         if _staged(values):
             return _lifted(self._array, self._key).set(values)
+        if eager.active and eager.is_elsewhere(self._array, values, self._key):
+            return eager.apply("update", self._array, self._key, "set", values)
         new = np.array(self._array._view())
         new[_plain(self._key)] = _plain(values)
         return _wrap(new)
@@ -68,6 +71,8 @@ def _update(name: str, uf: np.ufunc, what: str) -> Any:
         _hints(mode, hints)
         if _staged(values):
             return getattr(_lifted(self._array, self._key), name)(values)
+        if eager.active and eager.is_elsewhere(self._array, values, self._key):
+            return eager.apply("update", self._array, self._key, name, values)
         new = np.array(self._array._view())
         values = np.asarray(_plain(values))
         if not np.can_cast(values.dtype, new.dtype, "same_kind"):

@@ -40,6 +40,30 @@ def kernels_dir() -> Path:
     return _SOURCE / "csrc" / "kernels" if _is_source_tree() else _INSTALLED / "_include" / "kernels"
 
 
+def nvidia_libraries(name: str) -> list[str]:
+    """Where one of NVIDIA's libraries may lie, such as ``"nvrtc"``: in wheels, in the toolkit, with the loader.
+
+    The newest version comes first in each; names without a directory are the loader's business.
+    """
+    import importlib.util
+    import re
+
+    places = []
+    try:
+        spec = importlib.util.find_spec("nvidia")
+        places = list(spec.submodule_search_locations or ()) if spec else []
+    except (ImportError, ValueError):
+        pass
+    folders = [d for p in places for d in sorted(Path(p).glob("*/lib"), reverse=True)]
+    toolkit = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
+    folders.append(Path(toolkit) / "lib64")
+    found = []
+    for folder in folders:
+        files = [f for f in folder.glob(f"lib{name}.so.*") if re.fullmatch(r"\d+", f.suffix[1:])]
+        found += sorted(map(str, files), key=lambda f: -int(f.rpartition(".")[2]))
+    return [*found, f"lib{name}.so.13", f"lib{name}.so.12"]
+
+
 def binding_object() -> Path:
     """The object file that is linked into every artifact, and defines ``weft_bind_module``."""
     return _INSTALLED / "_lib" / "weft_binding.o"

@@ -1,0 +1,11 @@
+// Where cuBLAS may lie: told by Python, which knows the wheels; the first that opens is used.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace weft {
+
+void set_cublas_paths(std::vector<std::string> paths);
+
+}  // namespace weft

@@ -1,0 +1,184 @@
+"""Devices: which there are, which is the default, and moving data between them. Names and rules are JAX's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from weft import _runtime
+from weft._runtime import Device
+from weft.runtime import eager
+from weft.runtime.array import Array
+
+__all__ = [
+    "Device", "block_until_ready", "default_backend", "default_device", "device_count", "device_get", "device_put",
+    "devices", "local_device_count", "local_devices",
+]  # fmt: skip
+
+
+def devices(backend: str | None = None) -> list[Device]:
+    """The devices of a platform.
+
+    Parameters
+    ----------
+    backend
+        ``"cpu"``, or ``"gpu"`` (also ``"cuda"``); absent, the default one.
+
+    Raises
+    ------
+    RuntimeError
+        There is no such platform here; the message says why.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.devices("cpu")
+    [CpuDevice(id=0)]
+    """
+    name = default_backend() if backend is None else backend
+    if name == "cpu":
+        return [_runtime.cpu_device()]
+    if name in ("gpu", "cuda"):
+        return gpus()
+    raise RuntimeError(f"Unknown backend {name!r}: it is 'cpu' or 'gpu'")
+
+
+def gpus() -> list[Device]:
+    """The GPUs. The first call loads the driver."""
+    prepare()
+    found = _runtime.gpu_devices()
+    eager.active = True
+    return found
+
+
+def prepare() -> None:
+    """Tell the runtime where cuBLAS may lie, before it is first used."""
+    from weft.runtime.paths import nvidia_libraries
+
+    global _prepared
+    if not _prepared:
+        _runtime.set_cublas_paths(nvidia_libraries("cublas"))
+        _prepared = True
+
+
+_prepared = False
+
+
+def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
+    """The devices of this process: all of them."""
+    if process_index not in (None, 0):
+        raise ValueError(f"Unknown process_index {process_index}")
+    return devices(backend)
+
+
+def device_count(backend: str | None = None) -> int:
+    """How many devices a platform has."""
+    return len(devices(backend))
+
+
+def local_device_count(backend: str | None = None) -> int:
+    """How many devices of a platform this process has: all of them."""
+    return device_count(backend)
+
+
+def default_backend() -> str:
+    """The platform of the default device: ``"cpu"``, unless `default_device` or ``WEFT_PLATFORM`` says otherwise."""
+    return _runtime.default_device().platform
+
+
+@contextmanager
+def default_device(device: Device | str | None) -> Iterator[None]:
+    """Within the ``with`` block, what is not put anywhere runs on a device (in this thread).
+
+    Parameters
+    ----------
+    device
+        A device, the name of a platform, whose first device is meant, or None: as ``WEFT_PLATFORM`` says.
+
+    Examples
+    --------
+    >>> import weft, weft.numpy as wnp
+    >>> with weft.default_device("cpu"):
+    ...     wnp.arange(3.0).device
+    CpuDevice(id=0)
+    """
+    before = _runtime.chosen_device()
+    _runtime.set_default_device(devices(device)[0] if isinstance(device, str) else _checked(device))
+    try:
+        yield
+    finally:
+        _runtime.set_default_device(before)
+
+
+def device_put(x: Any, device: Device | None = None) -> Any:
+    """Data on a device.
+
+    Parameters
+    ----------
+    x
+        An array or number, or a container of them, which is copied leaf by leaf.
+    device
+        Where to: what is computed from the result runs there. Absent, arrays stay where they are and others go to the
+        default device, from where they go along with arrays that were put somewhere.
+
+    Returns
+    -------
+    Array
+        Or containers of them. On a GPU the copy may still be under way.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.device_put([1.0, 2.0], weft.devices("cpu")[0])
+    [Array(1.), Array(2.)]
+    """
+    _checked(device)
+
+    def put(leaf: Any) -> Any:
+        if device is not None:
+            return _runtime.device_put(leaf, device, True)
+        return leaf if isinstance(leaf, Array) else _runtime.device_put(leaf, _runtime.default_device(), False)
+
+    return _map(put, x)
+
+
+def device_get(x: Any) -> Any:
+    """Data on the host: arrays of a container (or alone) become NumPy arrays, which are read-only.
+
+    Examples
+    --------
+    >>> import weft, weft.numpy as wnp
+    >>> weft.device_get({"a": wnp.arange(3.0), "b": 1.0})
+    {'a': array([0., 1., 2.]), 'b': 1.0}
+    """
+    return _map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+
+def block_until_ready(x: Any) -> Any:
+    """Wait until the arrays in a container are computed, and return it.
+
+    Examples
+    --------
+    >>> import weft, weft.numpy as wnp
+    >>> weft.block_until_ready((wnp.arange(3.0), 1))
+    (Array([0., 1., 2.]), 1)
+    """
+    _map(lambda leaf: leaf.block_until_ready() if isinstance(leaf, Array) else leaf, x)
+    return x
+
+
+def _checked(device: Device | None) -> Device | None:
+    if device is not None and not isinstance(device, Device):
+        raise TypeError(f"a device is one of weft.devices(), not {device!r}")
+    return device
+
+
+def _map(f: Callable[[Any], Any], x: Any) -> Any:
+    if isinstance(x, Array | np.ndarray | np.generic | int | float | complex):
+        return f(x)
+    from weft import tree_util
+
+    return tree_util.tree_map(f, x)

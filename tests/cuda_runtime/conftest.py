@@ -1,0 +1,133 @@
+"""The fake driver, and images for it: kernels in the emulator of tests/cuda."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from tests.cuda import build as emulator  # noqa: E402
+
+import weft  # noqa: E402
+from weft.build import cuda  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+MEMORY = 64 << 20
+
+
+class Fake:
+    """What tests may ask of the fake driver, and tell it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        lib = self.lib = ctypes.CDLL(str(path))
+        for name in ("fake_count", "fake_queued", "fake_used", "fake_contexts"):
+            getattr(lib, name).restype = ctypes.c_long
+        lib.fake_violations.restype = ctypes.c_char_p
+        lib.fake_fail.argtypes = [ctypes.c_char_p, ctypes.c_long, ctypes.c_int]
+
+    def count(self, name: str) -> int:
+        """How often a function was called so far; ``"kernel"``: how many kernels ran."""
+        return self.lib.fake_count(name.encode())
+
+    def fail(self, name: str, code: int, n: int = 1) -> None:
+        """Let the n-th call from now fail."""
+        self.lib.fake_fail(name.encode(), n, code)
+
+    def queued(self, device: int = 0) -> int:
+        """How much waits in a device's queue."""
+        return self.lib.fake_queued(device)
+
+    def used(self, device: int = 0) -> int:
+        """The bytes that are allocated."""
+        return self.lib.fake_used(device)
+
+    @property
+    def violations(self) -> str:
+        """What was done wrong."""
+        return self.lib.fake_violations().decode()
+
+    def heal(self) -> None:
+        """Forget failures."""
+        self.lib.fake_heal()
+
+
+def compile_driver(folder: Path) -> Path:
+    """The fake driver's library."""
+    out = folder / "libcuda.so.1"
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    subprocess.run(["g++", *flags, str(HERE / "fake_driver.cpp"), "-o", str(out)], check=True)
+    return out
+
+
+def kernel_names(text: str) -> tuple[str, ...]:
+    """The kernels that a device text defines."""
+    return tuple(re.findall(r'extern "C" __global__ void (\w+)\(', text))
+
+
+def emulated(text: str, arch: str, **options: Any) -> bytes:
+    """An image of the fake driver, where `weft.build.cuda.build` would give a cubin."""
+    assert arch == "sm_90"
+    return f"fake:{emulator.shared_object(text, kernel_names(text))}".encode()
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Fake:
+    """The fake driver with two devices, loaded into this process."""
+    fake = Fake(compile_driver(tmp_path_factory.mktemp("driver")))
+    os.environ["WEFT_CUDA_DRIVER"] = str(fake.path)
+    os.environ["WEFT_FAKE"] = f"devices=2 memory={MEMORY}"
+    try:
+        assert len(weft.devices("gpu")) == 2
+    finally:
+        del os.environ["WEFT_CUDA_DRIVER"], os.environ["WEFT_FAKE"]
+    return fake
+
+
+@pytest.fixture
+def fake(driver: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
+    """The fake driver; the test must leave nothing wrong behind."""
+    monkeypatch.setattr(cuda, "build", emulated)
+    monkeypatch.setenv("WEFT_CXXFLAGS", f"-DWEFT_THREADS={emulator.THREADS}")
+    driver.heal()
+    yield driver
+    assert driver.violations == ""
+    assert driver.lib.fake_contexts() == 0
+    driver.heal()
+
+
+@pytest.fixture
+def gpu(fake: Fake) -> weft.Device:
+    """The first fake GPU."""
+    return weft.devices("gpu")[0]
+
+
+@pytest.fixture
+def second(fake: Fake) -> weft.Device:
+    """The second one."""
+    return weft.devices("gpu")[1]
+
+
+@pytest.fixture
+def run(driver: Fake, tmp_path: Path) -> Callable[..., str]:
+    """Run a Python text in a process of its own; what it prints. ``fake`` are the fake driver's settings."""
+
+    def run(text: str, fake: str | None = None, **environment: str) -> str:
+        env = {k: v for k, v in os.environ.items() if not k.startswith(("WEFT_PLATFORM", "WEFT_CUDA", "CUDA_"))}
+        if fake is not None:
+            env |= {"WEFT_CUDA_DRIVER": str(driver.path), "WEFT_FAKE": fake}
+        file = tmp_path / "program.py"
+        file.write_text(text)
+        done = subprocess.run([sys.executable, str(file)], env=env | environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
