@@ -4,6 +4,7 @@
 // on. So a kernel without barriers costs no switch at all. Which thread, warp and block comes next is chosen by a seed.
 #define WEFT_EMULATOR_ITSELF
 #include "emulate.h"
+#include "fibers.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -13,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#if !defined(__x86_64__)
-#include <ucontext.h>
-#endif
 
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -25,23 +23,15 @@ extern "C" char __stop_weft_shared[] __attribute__((weak, visibility("hidden")))
 
 namespace {
 
+using weft_emulate::Fiber;
 using weft_emulate::Kernel;
 using weft_emulate::Slot;
 
-constexpr int most_threads = 1024, lanes = 32;
-constexpr size_t stack_size = 256 << 10, guard = 4096, shared_limit = 48 << 10;
+constexpr int most_threads = weft_emulate::most_fibers, lanes = 32;
+constexpr size_t shared_limit = 48 << 10;
 typedef unsigned long long u64;
 
 enum State { unstarted, ready, at_warp, at_block, ended };
-
-struct Fiber {
-  char* stack;
-#if defined(__x86_64__)
-  void* sp;
-#else
-  ucontext_t context;
-#endif
-};
 
 struct Thread {
   State state;
@@ -56,13 +46,10 @@ int order[most_threads];  // in which the threads of a block start
 int queue[most_threads];  // those that may go on
 int waiting_in_warp[most_threads / lanes];
 int size, started, queued, live, at_barrier, current;
-Fiber* idle[most_threads];  // fibers that no thread holds
-int idle_count;
-Fiber* fibers[most_threads];
-int fiber_count;
-Fiber scheduler;
-Fiber* running;
 bool failed;
+
+void fiber_main();
+weft_emulate::Fibers fibers(fiber_main);
 
 const Kernel* kernel;
 char* arguments;
@@ -82,8 +69,6 @@ unsigned random_below(unsigned n) {
 
 // -- failures ---------------------------------------------------------------------------------------------------------
 
-void switch_to(Fiber* to);
-
 void say(const char* format, ...) {
   if (failed) return;
   failed = true;
@@ -96,85 +81,10 @@ void say(const char* format, ...) {
 
 // A thread that cannot go on.
 [[noreturn]] void give_up() {
-  for (;;) switch_to(&scheduler);
+  for (;;) fibers.leave();
 }
 
 // -- fibers -----------------------------------------------------------------------------------------------------------
-
-void fiber_main();
-
-#if defined(__x86_64__)
-extern "C" void weft_emulate_switch(void** from, void* to);
-asm(R"(
-.text
-.hidden weft_emulate_switch
-.globl weft_emulate_switch
-.type weft_emulate_switch, @function
-weft_emulate_switch:
-  push %rbp
-  push %rbx
-  push %r12
-  push %r13
-  push %r14
-  push %r15
-  mov %rsp, (%rdi)
-  mov %rsi, %rsp
-  pop %r15
-  pop %r14
-  pop %r13
-  pop %r12
-  pop %rbx
-  pop %rbp
-  ret
-.size weft_emulate_switch, .-weft_emulate_switch
-)");
-
-void prepare(Fiber* f) {
-  void** top = (void**)(f->stack + guard + stack_size);
-  *--top = nullptr;  // the stack of a function is 8 off 16 at its start
-  *--top = (void*)fiber_main;
-  for (int k = 0; k < 6; ++k) *--top = nullptr;
-  f->sp = top;
-}
-void switch_to(Fiber* to) {
-  Fiber* from = running;
-  running = to;
-  weft_emulate_switch(&from->sp, to->sp);
-}
-#else
-void prepare(Fiber* f) {
-  getcontext(&f->context);
-  f->context.uc_stack.ss_sp = f->stack + guard;
-  f->context.uc_stack.ss_size = stack_size;
-  f->context.uc_link = nullptr;
-  makecontext(&f->context, fiber_main, 0);
-}
-void switch_to(Fiber* to) {
-  Fiber* from = running;
-  running = to;
-  swapcontext(&from->context, &to->context);
-}
-#endif
-
-Fiber* free_fiber() {
-  if (idle_count) return idle[--idle_count];
-  Fiber* f = (Fiber*)calloc(1, sizeof(Fiber));
-  void* stack = mmap(nullptr, guard + stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (stack == MAP_FAILED) abort();
-  f->stack = (char*)stack;
-  mprotect(f->stack, guard, PROT_NONE);
-  prepare(f);
-  return fibers[fiber_count++] = f;
-}
-
-// After a failure: what threads left on their stacks is dropped.
-void reset_fibers() {
-  idle_count = 0;
-  for (int k = 0; k < fiber_count; ++k) {
-    prepare(fibers[k]);
-    idle[idle_count++] = fibers[k];
-  }
-}
 
 void go_on(int t) {
   current = t;
@@ -186,14 +96,13 @@ void fiber_main() {
     // some seeds let waiting threads go on before all have started
     while (started < size && !(queued && seed > 1 && random_below(4) == 0)) {
       const int t = order[started++];
-      threads[t].fiber = running;
+      threads[t].fiber = fibers.running;
       go_on(t);
       kernel->run(arguments);
       threads[t].state = ended;
       --live;
     }
-    idle[idle_count++] = running;
-    switch_to(&scheduler);
+    fibers.rest();
   }
 }
 
@@ -343,11 +252,11 @@ void run_block() {
   live = size;
   while (live && !failed) {
     if (started < size && !(queued && seed > 1 && random_below(4))) {
-      switch_to(free_fiber());
+      fibers.go(fibers.take());
     } else if (queued) {
       const int t = next_ready();
       go_on(t);
-      switch_to(threads[t].fiber);
+      fibers.go(threads[t].fiber);
     } else if (at_barrier == size) {
       release_block();
     } else {
@@ -433,7 +342,7 @@ int run(const Kernel* which, long long blocks, int count, char* packed) {
     say("launched with blocks of %d threads, and compiled for %d", count, weft_emulated_threads), blocks = 0;
   gridDim = {(unsigned)blocks, 1, 1};
   blockDim = {(unsigned)count, 1, 1};
-  running = &scheduler;
+  fibers.running = &fibers.scheduler;
   const bool fault = faults([&] {
     // at random: steps of a number without a common factor with the count of blocks meet every block
     long long at = seed == 1 ? blocks - 1 : 0, stride = 1;
@@ -450,7 +359,7 @@ int run(const Kernel* which, long long blocks, int count, char* packed) {
     }
   });
   if (fault) say("thread %d touched memory that it may not, at %p", current, fault_address);
-  if (failed) reset_fibers();
+  if (failed) fibers.reset();
   const int status = failed;
   kernel = nullptr;
   pthread_mutex_unlock(&one_at_a_time);
@@ -496,7 +405,7 @@ extern "C" unsigned long long weft_emulate_warp(int op, unsigned mask, unsigned 
   mine.lane = lane;
   mine.state = at_warp;
   if (++waiting_in_warp[warp] >= __builtin_popcount(mask)) complete(t);
-  switch_to(&scheduler);
+  fibers.leave();
   return mine.value;
 }
 
@@ -506,7 +415,7 @@ extern "C" int weft_emulate_block(int op, int value) {
   mine.value = value != 0;
   mine.state = at_block;
   ++at_barrier;
-  switch_to(&scheduler);
+  fibers.leave();
   return (int)mine.value;
 }
 
