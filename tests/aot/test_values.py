@@ -249,3 +249,18 @@ def test_host_functions(built, capfd):
         module.checked(-np.ones(3))
     with pytest.raises(AssertionError, match="too small"):
         module.checked(-np.full(3, 1000.0))
+
+
+def test_constants_and_containers_that_are_captured(built):
+    module, source = built(
+        """
+        CONFIG = {"rate": 0.5, "steps": 3, "name": "adam", "pair": (1, np.float32(2))}
+
+        @export("f64 -> f64, f32, c128, f64")
+        def f(x):
+            return x * CONFIG["rate"] + CONFIG["steps"], CONFIG["pair"][1], 1j, float("nan")
+        """
+    )
+    found, wanted = module.f(2.0), source.f(2.0)
+    np.testing.assert_equal(found, wanted)
+    assert [type(v) for v in found] == [type(v) for v in wanted]

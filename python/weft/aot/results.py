@@ -31,7 +31,7 @@ class Leaf:
         return f"{name}[{', '.join('?' if n is None else str(n) for n in self.shape)}]" if self.shape else name
 
 
-_CONSTANTS = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
+_CONSTANTS = {t: np.dtype(t) for t in (bool, int, float, complex)}
 
 
 def result_leaves(program: Program, signature: Signature, fixed: Mapping[str, int]) -> list[Leaf]:
@@ -71,7 +71,9 @@ def result_leaves(program: Program, signature: Signature, fixed: Mapping[str, in
     found = []
     for kind, what in leaves_of(program.tree):
         if kind == "const":
-            if type(what) in _CONSTANTS:
+            if isinstance(what, np.generic):
+                found.append(Leaf(what.dtype, (), "np"))
+            elif type(what) in _CONSTANTS:
                 found.append(Leaf(_CONSTANTS[type(what)], (), "py"))
             continue
         r = program.results[what]

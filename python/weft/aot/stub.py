@@ -94,8 +94,10 @@ def numpy(dtype: Any) -> str:
 def result(tree: tuple[Any, ...], leaves: Iterator[Leaf]) -> str:
     """The type of a structure over these leaves."""
     match tree:
-        case ("const", x) if type(x) not in (bool, int, float):
-            return type(x).__name__ if x is not None else "None"
+        case ("const", None):
+            return "None"
+        case ("const", str()):
+            return "str"
         case ("leaf" | "const", _):
             leaf = next(leaves)
             if leaf.flavour == "py":

@@ -196,10 +196,10 @@ class Built(Dispatcher):
             from weft.errors import exception_class
 
             raise exception_class(cls)(message)
+        positional = tuple(values)
         plan = self._plans.get((number, index))
         if plan is None:
-            plan = self._plans[number, index] = self._plan(overload, program)
-        positional = tuple(values)
+            plan = self._plans[number, index] = self._plan(overload, program, positional)
         if not kwargs and len(args) == len(values) and all(a is v for a, v in zip(args, values, strict=True)):
             self.add(self.signature(positional).key, plan)
         return self.run(plan, positional)
@@ -234,16 +234,18 @@ class Built(Dispatcher):
                         f" one array, and {self._names[i]!r} is written: pass a copy of one of them"
                     )
 
-    def _plan(self, overload: dict[str, Any], program: dict[str, Any]) -> Plan:
+    def _plan(self, overload: dict[str, Any], program: dict[str, Any], args: tuple[Any, ...]) -> Plan:
         from weft.runtime import hostcalls
         from weft.runtime.stored import decode_host, decode_tree, decode_value
 
         where = slots(overload["args"], self._names, program["sizes_frozen"])
+        hidden = [("value", decode_value(self._frozen[k])) for k in program["frozen"]]
         asked = [(kind, const, [(where[s], c) for s, c in terms]) for kind, const, terms in program["guards"]]
         return Plan(
             self._entries[program["entry"]],
             guards=[*signature_guards(overload["args"]), *asked],
-            hidden=[("value", decode_value(self._frozen[k])) for k in program["frozen"]],
+            hidden=hidden,
+            hidden_key=self.signature(args, {}, hidden).hidden_key,
             results=[(k, None if d is None else np.dtype(d), n, f, leaf) for k, d, n, f, leaf in program["results"]],
             tree=decode_tree(program["tree"]),
             mutates=program["mutates"],

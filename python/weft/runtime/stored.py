@@ -73,9 +73,9 @@ def encode_tree(tree: tuple[Any, ...]) -> Any:
         case ("leaf", k):
             return ["leaf", k]
         case ("const", x):
-            if x is not None and type(x) not in (bool, int, float, str):
+            if x is not None and not isinstance(x, bool | int | float | complex | str | np.generic):
                 raise TypeError(f"the result has a constant of type {type(x).__name__}")
-            return ["const", x]
+            return ["const", encode_value(x)]
         case ("tuple" | "list", items):
             return [tree[0], [encode_tree(t) for t in items]]
         case ("dict", keys, items):
@@ -92,8 +92,10 @@ def encode_tree(tree: tuple[Any, ...]) -> Any:
 def decode_tree(tree: Any) -> tuple[Any, ...]:
     """What `encode_tree` was given."""
     match tree:
-        case ["leaf" | "const", x]:
-            return (tree[0], x)
+        case ["leaf", k]:
+            return ("leaf", k)
+        case ["const", x]:
+            return ("const", decode_value(x))
         case ["tuple" | "list", items]:
             return (tree[0], [decode_tree(t) for t in items])
         case ["dict", keys, items]:
