@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from weft.ir.nodes import (
 from weft.ir.primitive import REGISTRY, Primitive
 from weft.ir.sizes import Size, dim
 from weft.ir.types import ArrayType, i64, scalar
+
+if TYPE_CHECKING:
+    from weft.ir.rules import Rule
 
 _stack: list[Builder] = []
 
@@ -203,9 +206,23 @@ class Builder:
         outs += [Var(ArrayType(r.type.dtype, (*sizes, *r.type.shape)), _name(r)) for r in body.results[n:]]
         return self.append(Map(tuple(sizes), tuple(inits), body, tuple(outs)))
 
-    def call(self, func: Function, args: Sequence[Atom], types: Sequence[ArrayType]) -> tuple[Var, ...]:
+    def call(
+        self, func: Function, args: Sequence[Atom], types: Sequence[ArrayType], rule: Rule | None = None
+    ) -> tuple[Var, ...]:
         """Emit a `Call`; ``types`` are the results' types in the caller's sizes."""
-        return self.append(Call(func, tuple(args), tuple([Var(t) for t in types])))
+        outs = tuple([Var(t, _name(r)) for t, r in zip(types, func.results, strict=True)]) if rule else ()
+        return self.append(Call(func, tuple(args), outs or tuple([Var(t) for t in types]), rule=rule))
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Inside, nothing is shared with what was emitted before: for functions that are used again elsewhere."""
+        saved = self.blocks, self._known, self.loc
+        self.blocks, self._known = [], []
+        try:
+            with self:
+                yield
+        finally:
+            self.blocks, self._known, self.loc = saved
 
 
 def _name(a: Atom) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +18,15 @@ from weft.ir.primitive import Primitive
 from weft.ir.sizes import Dim, Size, dim, map_size, size_vars
 from weft.ir.types import ArrayType, i64, scalar
 
+if TYPE_CHECKING:
+    from weft.ir.rules import Rule
+
 _ids = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Loc:
-    """A place in the user's source."""
+    """A place in the user's source; ``backward``: of what reverse mode added there."""
 
     file: str
     line: int
@@ -31,6 +34,7 @@ class Loc:
     end_line: int = 0
     end_col: int = 0
     function: str = ""
+    backward: bool = False
 
     def __repr__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -183,12 +187,13 @@ class Map:
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """``outs = func(*args)``, an outlined function."""
+    """``outs = func(*args)``, an outlined function; ``rule`` says how it is differentiated (None: as it is written)."""
 
     func: Function
     args: tuple[Atom, ...]
     outs: tuple[Var, ...]
     loc: Loc | None = None
+    rule: Rule | None = None
 
 
 Stmt = Op | For | While | If | Map | Call
@@ -414,7 +419,7 @@ class Renamer:
                 sizes, inits, body = self.static(s.sizes), self.all(s.inits), self.block(s.body)
                 return Map(sizes, inits, body, self.bind_all(s.outs), s.loc)
             case Call():
-                return Call(s.func, self.all(s.args), self.bind_all(s.outs), s.loc)
+                return Call(s.func, self.all(s.args), self.bind_all(s.outs), s.loc, s.rule)
         raise TypeError(f"not a statement: {s!r}")
 
     def function(self, f: Function) -> Function:

@@ -11,6 +11,7 @@ import numpy as np
 
 from weft.ir.nodes import At, Atom, Block, Call, For, Function, Gather, If, Lit, Map, Op, Span, Stmt, Var, While, lit
 from weft.ir.primitive import REGISTRY
+from weft.ir.rules import Remat
 from weft.ir.sizes import Size, dim
 from weft.ir.types import BY_SHORT, ArrayType, i64, scalar
 
@@ -23,7 +24,7 @@ _HEAD = re.compile(r"def (?P<name>\w+)(\[(?P<sizes>[^\]]*)\])?\((?P<params>.*)\)
 _LOOP = re.compile(r"(?P<kind>for|rfor|map) (?P<index>[\w, ]+) in (?P<sizes>.*?)( carry \((?P<carry>.*)\))?:$")
 _WHILE = re.compile(r"while( carry \((?P<carry>.*)\))?:$")
 _IF = re.compile(r"if (?P<pred>.*):$")
-_OP = re.compile(r"(?P<call>call )?(?P<name>\w+)\((?P<body>.*)\)$")
+_OP = re.compile(r"(?:(?P<call>call|remat|custom_jvp|custom_vjp) )?(?P<name>\w+)\((?P<body>.*)\)$")
 
 
 def parse(text: str, functions: Mapping[str, Function] | None = None) -> Function:
@@ -236,7 +237,10 @@ class _Parser:
         if m["call"]:
             if m["name"] not in self.functions:
                 raise self.fail(f"unknown function {m['name']!r}")
-            return Call(self.functions[m["name"]], args, self.bind(outs))
+            if m["call"].startswith("custom"):
+                raise self.fail("a rule of the user's own has no text")
+            rule = Remat() if m["call"] == "remat" else None
+            return Call(self.functions[m["name"]], args, self.bind(outs), rule=rule)
         if m["name"] not in REGISTRY:
             raise self.fail(f"unknown primitive {m['name']!r}")
         pairs = [p.split("=", 1) for p in split(_attributes(m["body"]))]

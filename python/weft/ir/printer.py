@@ -27,8 +27,8 @@ from weft.ir.types import SHORT, ArrayType
 
 #: Words of the text form, which no variable is named.
 _RESERVED = frozenset({
-    *SHORT.values(), "at", "call", "carry", "cond", "def", "do", "else", "for", "gather", "if", "in", "map", "rfor",
-    "span", "updates", "while", "yield", "True", "False", "None", "inf", "nan",
+    *SHORT.values(), "at", "call", "carry", "cond", "custom_jvp", "custom_vjp", "def", "do", "else", "for", "gather",
+    "if", "in", "map", "remat", "rfor", "span", "updates", "while", "yield", "True", "False", "None", "inf", "nan",
 })  # fmt: skip
 
 
@@ -135,7 +135,8 @@ class Printer:
                 self.line(depth, f"{outs} = {rhs}" if outs else rhs, s)
                 return
             case Call():
-                self.line(depth, f"{self.binders(s.outs)} = call {s.func.name}({self.atoms(s.args)})", s)
+                word = "call" if s.rule is None else s.rule.word
+                self.line(depth, f"{self.binders(s.outs)} = {word} {s.func.name}({self.atoms(s.args)})", s)
                 return
             case For():
                 k, *carries = s.body.params

@@ -20,6 +20,7 @@ from weft.ir.nodes import (
     While,
     vars_in_static,
 )  # fmt: skip
+from weft.ir.outline import call_types
 from weft.ir.sizes import dim
 from weft.ir.types import ArrayType, bool_, i64, same_type, scalar
 
@@ -154,6 +155,7 @@ class _Verifier:
                 if [a.type.dtype for a in s.args] != [p.type.dtype for p in s.func.params]:
                     self.fail("operands of the call do not fit the function", s)
                 verify(s.func, after=self.after)
+                self.types("results of the call", [o.type for o in s.outs], call_types(s.func, s.args), s)
             case _:
                 self.fail(f"not a statement: {s!r}")
         self.bind(s.outs, scope)

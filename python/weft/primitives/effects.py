@@ -1,4 +1,4 @@
-"""Effects, and the identity that stops derivatives."""
+"""Effects, and the identities that stop derivatives and sharing."""
 
 from __future__ import annotations
 
@@ -50,6 +50,15 @@ stop_gradient = register(
     Primitive(
         "stop_gradient", lambda x: (x,), lambda x: x, Elementwise(format_cpp("{0}")), batch=elementwise_batch,
         inline_cheap=True, python=lambda args, attrs: args[0],
+        samples=lambda: [((values(d, s),), {}) for d in dtypes(ANY) for s in ((2, 3), ())],
+    )
+)  # fmt: skip
+
+barrier = register(
+    Primitive(
+        "barrier", lambda x: (x,), lambda x: x, Elementwise(format_cpp("{0}")), batch=elementwise_batch,
+        jvp=lambda op, tangents: list(tangents), vjp=lambda op, cts, wanted: list(cts), linear=True, inline_cheap=True,
+        python=lambda args, attrs: args[0],
         samples=lambda: [((values(d, s),), {}) for d in dtypes(ANY) for s in ((2, 3), ())],
     )
 )  # fmt: skip

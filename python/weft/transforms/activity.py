@@ -2,7 +2,7 @@
 
 A variable is *varied* if it depends differentiably on an active input, *useful* if a wanted result depends
 differentiably on it. Loops are solved by repeating their body until the sets stop growing. Variables are bound once in
-a function, so one set serves all its blocks.
+a function, so one set serves all its blocks. Calls without a rule have been inlined.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from weft.ir.nodes import Atom, Block, Call, For, If, Map, Op, Stmt, Var, While
+from weft.ir.rules import Remat
 from weft.ir.types import is_inexact
 
 
@@ -71,12 +72,30 @@ def varied_vars(block: Block, seeds: Iterable[Var]) -> set[Var]:
                     if has(a) or has(b):
                         mark(o)
             case Call():
-                raise TypeError(f"calls are inlined before differentiation: {s.func.name}")
+                given = [has(a) for a in s.args]
+                if any(given):
+                    mark(*[o for o, on in zip(s.outs, _call_varied(s, given), strict=True) if on])
             case _:
                 raise TypeError(f"not a statement: {s!r}")
 
     run(block)
     return found
+
+
+def _call_varied(s: Call, given: Sequence[bool]) -> list[bool]:
+    """Which results of a call with a rule depend on the operands given."""
+    if not isinstance(s.rule, Remat):
+        return [True] * len(s.outs)
+    inner = varied_vars(s.func.body, [p for p, on in zip(s.func.params, given, strict=True) if on])
+    return [isinstance(r, Var) and r in inner for r in s.func.results]
+
+
+def _call_useful(s: Call, wanted: Sequence[bool]) -> list[bool]:
+    """Which operands of a call with a rule the wanted results depend on."""
+    if not isinstance(s.rule, Remat):
+        return [True] * len(s.args)
+    inner = useful_vars(s.func.body, [r for r, on in zip(s.func.results, wanted, strict=True) if on])
+    return [p in inner for p in s.func.params]
 
 
 def useful_vars(block: Block, seeds: Iterable[Atom]) -> set[Var]:
@@ -134,7 +153,11 @@ def useful_vars(block: Block, seeds: Iterable[Atom]) -> set[Var]:
                 run(s.then)
                 run(s.orelse)
             case Call():
-                raise TypeError(f"calls are inlined before differentiation: {s.func.name}")
+                wanted = [o in found for o in s.outs]
+                if any(wanted):
+                    for a, on in zip(s.args, _call_useful(s, wanted), strict=True):
+                        if on:
+                            mark(a)
             case _:
                 raise TypeError(f"not a statement: {s!r}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from weft.errors import StagingError
 from weft.ir.builder import Builder
@@ -18,6 +19,7 @@ from weft.ir.nodes import (
     Block,
     Call,
     For,
+    Function,
     If,
     Map,
     Op,
@@ -28,9 +30,12 @@ from weft.ir.nodes import (
     free_vars,
     lit,
 )  # fmt: skip
+from weft.ir.outline import call_types, trimmed
+from weft.ir.rules import Remat
 from weft.ir.sizes import Size, dim
-from weft.ir.types import i64, scalar
+from weft.ir.types import i64, is_inexact, scalar
 from weft.primitives.declare import prim, zeros
+from weft.transforms.rules import halves_of, only_explicit, residual_vars, splice
 from weft.transforms.saving import Tape
 
 
@@ -101,7 +106,7 @@ class Adjoint:
         """The adjoint of a block whose results' cotangents are set."""
         for s in reversed(list(block.stmts)):
             if any([o in self.ct for o in s.outs]):
-                with self.b.at(s.loc):
+                with self.b.at(s.loc and replace(s.loc, backward=True)):
                     self.stmt(s)
                 for o in s.outs:
                     self.ct.pop(o, None)
@@ -121,7 +126,7 @@ class Adjoint:
             case Map():
                 self.map_(s)
             case Call():
-                raise TypeError(f"calls are inlined before differentiation: {s.func.name}")
+                self.call(s)
             case _:
                 raise TypeError(f"not a statement: {s!r}")
 
@@ -147,6 +152,46 @@ class Adjoint:
             )
         for a, ct in zip(s.args, s.prim.vjp(here, cts, wanted), strict=True):
             self.add(a, ct)
+
+    def call(self, s: Call) -> None:
+        """A call with a rule: the forward call returns what the backward half needs as well."""
+        wanted = [self.wants(a) for a in s.args]
+        if not any(wanted):
+            return
+        n = len(s.outs)
+        names = self.tape.names
+        if isinstance(s.rule, Remat):
+            from weft.transforms.reverse import remat_halves
+
+            given = [self.get(o) for o in s.outs]
+            func, backward = remat_halves(s.func, wanted, [ct is not None for ct in given], s.rule.policy)
+            saved = self.grown(s, func)
+            operands = [*names.all(s.args), *names.all(saved), *[ct for ct in given if ct is not None]]
+            backward, places = trimmed(backward)
+            operands = [operands[k] for k in places]
+            again = Remat(s.rule.policy, again=True)
+            found: Sequence[Atom] = self.b.call(backward, operands, call_types(backward, operands), again)
+            targets = [a for a, on in zip(s.args, wanted, strict=True) if on]
+        elif s.rule is not None:
+            rule = s.rule
+            only_explicit(rule, wanted, s.loc)
+            func, backward = halves_of(rule, s.func, s.loc)
+            residuals = self.grown(s, func)
+            s.rule = None
+            cts = [self.get_or_zeros(o) for o in s.outs[:n] if is_inexact(o.type.dtype)]
+            found = splice(self.b, backward, [*names.all(residuals), *cts])
+            targets = [a for a, on in zip(s.args, rule.explicit, strict=True) if on]
+        else:
+            raise TypeError(f"a call without a rule is inlined before differentiation: {s.func.name}")
+        for a, ct in zip(targets, found, strict=True):
+            self.add(a, ct)
+
+    def grown(self, s: Call, func: Function) -> list[Var]:
+        """Let the forward call be one of ``func``, which has more results; these."""
+        new = residual_vars(func, call_types(func, s.args), len(s.outs))
+        s.func = func
+        self.tape.grow(s, new)
+        return new
 
     def captured(self, *blocks: Block) -> list[Var]:
         """The active variables of outer blocks that these blocks name."""

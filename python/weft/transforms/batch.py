@@ -29,10 +29,11 @@ from weft.ir.nodes import (
     lit,
     vars_in_static,
 )  # fmt: skip
+from weft.ir.rules import CustomJVP, CustomVJP, Remat, Rule
 from weft.ir.sizes import Dim, Size, dim
 from weft.ir.types import ArrayType, i64, scalar
 from weft.primitives.declare import prim
-from weft.transforms.batch_plan import Plan, performs_io
+from weft.transforms.batch_plan import Plan, performs_io, size_params
 
 
 def batch(
@@ -68,22 +69,61 @@ def batch(
     return _batch(f, tuple(batched), size, force, {}, ())
 
 
+def _forced(f: Function, batched: Sequence[bool], size: Size | None, force: bool | Sequence[bool] = True) -> Function:
+    return _batch(f, tuple(batched), size, force, {}, ())[0]
+
+
+def batched_rule(rule: Rule | None, func: Function, flags: tuple[bool, ...], size: Size | None) -> Rule | None:
+    """The rule of a batched call, whose results all have the batch axis if the rule is a custom one."""
+    if rule is None or isinstance(rule, Remat):
+        return rule
+    explicit = [flag for flag, on in zip(flags, rule.explicit, strict=True) if on]
+    if isinstance(rule, CustomJVP):
+        jvp = rule.rule
+        return CustomJVP(rule.name, rule.explicit, lambda: _forced(jvp(), (*flags, *explicit), size))
+    halves = rule.halves
+
+    def both() -> tuple[Function, Function]:
+        forward, backward = halves()
+        n = len(func.results)
+        fixed = size_params(backward)
+        here = [p not in fixed for p in backward.params]
+        residuals = len(forward.results) - n
+        forced = [True] * n + here[:residuals]
+        back = _forced(backward, here, size)
+        with Builder() as b, b.scope(back.params) as body:
+            body.stmts = list(back.body.stmts)
+            # an argument that all lanes share gets the sum of their cotangents
+            body.results = tuple(
+                [
+                    r if flag else prim("reduce_sum")(r, axes=(0,))
+                    for r, flag in zip(back.results, explicit, strict=True)
+                ]
+            )
+        summed = Function(back.name, body, back.sizes, {}, back.loc)
+        return _forced(forward, flags, size, forced), summed
+
+    return CustomVJP(rule.name, rule.explicit, both)
+
+
 @dataclass(frozen=True)
 class _Key:
     """What a batched callee depends on."""
 
     func: Function
     batched: tuple[bool, ...]
+    force: bool
 
 
 _Batched = tuple[Function, tuple[bool, ...]]
-_Callee = Callable[[Function, tuple[bool, ...]], _Batched]
+_Callee = Callable[[Call, tuple[bool, ...]], _Batched]
 _Memo = dict[_Key, _Batched]
 
 
 def _batch(
-    f: Function, batched: tuple[bool, ...], size: Size | None, force: bool, memo: _Memo, active: tuple[Function, ...]
-) -> _Batched:
+    f: Function, batched: tuple[bool, ...], size: Size | None, force: bool | Sequence[bool], memo: _Memo,
+    active: tuple[Function, ...],
+) -> _Batched:  # fmt: skip
     if len(batched) != len(f.params):
         raise ValueError(f"vmap: {f.name} has {len(f.params)} parameters, got {len(batched)} flags")
     if f in active:
@@ -96,14 +136,16 @@ def _batch(
             if v in mapped:
                 raise ValueError(f"vmap: {v.name or 'an argument'} is mapped, but it is also the size of {p.name}")
 
-    def callee(g: Function, flags: tuple[bool, ...]) -> _Batched:
-        key = _Key(g, flags)
+    # a literal size goes on to callees, whose arguments have it; a symbol is bound anew there
+    literal = size if isinstance(size, int) else None
+
+    def callee(s: Call, flags: tuple[bool, ...]) -> _Batched:
+        key = _Key(s.func, flags, isinstance(s.rule, CustomJVP | CustomVJP))
         if key not in memo:
-            # a literal size goes on to the callee, whose arguments have it; a symbol is bound anew there
-            memo[key] = _batch(g, flags, size if isinstance(size, int) else None, False, memo, (*active, f))
+            memo[key] = _batch(s.func, flags, literal, key.force, memo, (*active, f))
         return memo[key]
 
-    plan = Plan(f, mapped, lambda g, flags: callee(g, flags)[1])
+    plan = Plan(f, mapped, lambda s, flags: callee(s, flags)[1])
     return _Lifter(f, plan, batched, size, force, callee).run()
 
 
@@ -112,12 +154,13 @@ class _Lifter:
     all others."""
 
     def __init__(
-        self, f: Function, plan: Plan, batched: tuple[bool, ...], size: Size | None, force: bool, callee: _Callee
-    ) -> None:
+        self, f: Function, plan: Plan, batched: tuple[bool, ...], size: Size | None, force: bool | Sequence[bool],
+        callee: _Callee,
+    ) -> None:  # fmt: skip
         self.f = f
         self.plan = plan
         self.flags = batched
-        self.force = force
+        self.force = [force] * len(f.results) if isinstance(force, bool) else force
         self.callee = callee
         self.same = Renamer()
         self.lifted: dict[Var, Atom] = {}
@@ -134,7 +177,7 @@ class _Lifter:
         if bound is not None:
             sizes.insert(0, (bound, self.flags.index(True), 0))
         params = tuple([self._param(p, flag) for p, flag in zip(f.params, self.flags, strict=True)])
-        out_flags = [self.force or self.plan.is_batched(r) for r in f.results]
+        out_flags = [on or self.plan.is_batched(r) for r, on in zip(f.results, self.force, strict=True)]
         for r, p in f.updates.items():
             if self.plan.is_batched(f.results[r]) and not self.flags[p]:
                 raise ValueError(
@@ -320,13 +363,14 @@ class _Lifter:
 
     def call(self, s: Call) -> None:
         flags = tuple(map(self.is_batched, s.args))
-        func, out_flags = self.callee(s.func, flags)
+        func, out_flags = self.callee(s, flags)
         args = [self.value(a, flag) for a, flag in zip(s.args, flags, strict=True)]
         types = [
             self.type(o.type) if flag else ArrayType(o.type.dtype, self.same.static(o.type.shape))
             for o, flag in zip(s.outs, out_flags, strict=True)
         ]
-        for o, new, flag in zip(s.outs, self.builder.call(func, args, types), out_flags, strict=True):
+        rule = batched_rule(s.rule, s.func, flags, self.size if isinstance(self.size, int) else None)
+        for o, new, flag in zip(s.outs, self.builder.call(func, args, types, rule), out_flags, strict=True):
             self.define(o, new, flag)
 
     # -- lanes -----------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from weft.ir.nodes import (
     free_vars,
     sub_blocks,
     vars_in_static,
+    walk,
 )  # fmt: skip
 
 
@@ -35,7 +36,7 @@ class Region:
     needed: tuple[Var, ...]
 
 
-CallFlags = Callable[[Function, tuple[bool, ...]], tuple[bool, ...]]
+CallFlags = Callable[[Call, tuple[bool, ...]], tuple[bool, ...]]
 
 
 class Plan:
@@ -132,7 +133,10 @@ class Plan:
             case Call():
                 flags = tuple(map(self.is_batched, s.args))
                 if any(flags) and not bound:
-                    found = self._call_flags(s.func, flags)
+                    fixed = size_params(s.func)
+                    bound |= any(flag and p in fixed for p, flag in zip(s.func.params, flags, strict=True))
+                if any(flags) and not bound:
+                    found = self._call_flags(s, flags)
                     self._mark(o for o, flag in zip(s.outs, found, strict=True) if flag)
             case _:
                 raise TypeError(f"not a statement: {s!r}")
@@ -233,6 +237,19 @@ class Plan:
         return end
 
 
+def size_params(f: Function) -> set[Var]:
+    """The parameters of a function that sizes inside it name: a lane's own number cannot be one of them."""
+    found = {v for p in f.params for v in vars_in_static(p.type)}
+    for s in walk(f.body):
+        static = s.attrs.values() if isinstance(s, Op) else (s.trip,) if isinstance(s, For) else ()
+        sizes = s.sizes if isinstance(s, Map) else ()
+        found.update(vars_in_static((*static, *sizes, *[o.type for o in s.outs])))
+        if isinstance(s, Call):
+            inner = size_params(s.func)
+            found.update([a for a, p in zip(s.args, s.func.params, strict=True) if p in inner and isinstance(a, Var)])
+    return found.intersection(f.params)
+
+
 def performs_io(s: Stmt) -> bool:
     """Whether running a statement may print."""
     if isinstance(s, Op):
@@ -242,4 +259,4 @@ def performs_io(s: Stmt) -> bool:
     return any(performs_io(t) for b in sub_blocks(s) for t in b.stmts)
 
 
-__all__ = ["Plan", "Region", "performs_io"]
+__all__ = ["Plan", "Region", "performs_io", "size_params"]

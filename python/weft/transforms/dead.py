@@ -25,7 +25,7 @@ from weft.ir.nodes import (
     atom_uses,
     vars_in_static,
 )  # fmt: skip
-from weft.transforms.effects import effect_of
+from weft.transforms.effects import effect_of, has_effect
 
 _T = TypeVar("_T")
 
@@ -63,7 +63,7 @@ class Liveness:
                         self._roots.append(s)
                 case Call():
                     self._needs[id(s)] = list(atom_uses(s))
-                    if self.effects:
+                    if self.effects and (s.rule is None or has_effect(s)):
                         self._roots.append(s)
                 case For():
                     self._needs[id(s)] = list(vars_in_static(s.trip))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weft.ir.nodes import Block, Op, Span, Stmt, walk
+from weft.ir.nodes import Block, Call, Op, Span, Stmt, walk
 
 
 def effect_of(op: Op) -> str:
@@ -17,8 +17,10 @@ def effect_of(op: Op) -> str:
 
 
 def has_effect(node: Stmt | Block) -> bool:
-    """Whether a statement, or a block, contains an op with an effect."""
+    """Whether a statement, or a block, contains an op with an effect (a call: the function called)."""
     if isinstance(node, Op):
         return effect_of(node) != ""
+    if isinstance(node, Call):
+        return has_effect(node.func.body)
     block = node if isinstance(node, Block) else Block((), [node], ())
-    return any([isinstance(s, Op) and effect_of(s) != "" for s in walk(block)])
+    return any([has_effect(s) for s in walk(block) if isinstance(s, Op | Call)])

@@ -10,11 +10,15 @@ from collections.abc import Sequence
 
 from weft.errors import StagingError
 from weft.ir.builder import Builder
-from weft.ir.nodes import Atom, Block, For, Function, If, Map, Op, Renamer, Stmt, Var, While
+from weft.ir.nodes import Atom, Block, Call, For, Function, If, Map, Op, Renamer, Stmt, Var, While
+from weft.ir.outline import call_types
+from weft.ir.rules import CustomJVP, CustomVJP, Remat
 from weft.ir.types import ArrayType, is_inexact
 from weft.primitives.declare import zeros
 from weft.transforms.activity import varied_vars
 from weft.transforms.inline import inline_calls
+from weft.transforms.rules import forward_only, only_explicit, splice
+from weft.transforms.simplify import simplify
 
 
 def jvp(f: Function, active: Sequence[bool]) -> Function:
@@ -41,7 +45,7 @@ def jvp(f: Function, active: Sequence[bool]) -> Function:
         ``f`` is recursive.
     """
     check_active(f, active)
-    f = inline_calls(f)
+    f = inline_calls(f, ruled=False)
     names = Renamer()
     sizes = tuple([(names.bind(v), p, axis) for v, p, axis in f.sizes])
     params = names.bind_all(f.params)
@@ -110,8 +114,10 @@ class _Forward:
                 self.if_(s)
             case Map():
                 self.map_(s)
+            case Call():
+                self.call(s)
             case _:
-                raise TypeError(f"not a statement of a function without calls: {s!r}")
+                raise TypeError(f"not a statement: {s!r}")
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -133,6 +139,35 @@ class _Forward:
         for o, t in zip(s.outs, found, strict=True):
             if t is not None:
                 self.bind_tangent(o, t)
+
+    def call(self, s: Call) -> None:
+        """A call with a rule: a custom derivative takes its place; what is computed again stays one call."""
+        args = self.names.all(s.args)
+        given = [self.tangent(a) for a in s.args]
+        active = [t is not None for t in given]
+        n = len(s.outs)
+        found: Sequence[Atom]
+        if not any(active) or not any([o in self.varied for o in s.outs]):
+            found = self.b.call(s.func, args, call_types(s.func, args), s.rule)
+        elif isinstance(s.rule, CustomJVP):
+            only_explicit(s.rule, active, s.loc)
+            ts = [self.tangent_or_zeros(a) for a, on in zip(s.args, s.rule.explicit, strict=True) if on]
+            found = splice(self.b, s.rule.rule(), [*args, *ts])
+        elif isinstance(s.rule, Remat):
+            both = simplify(jvp(s.func, active))
+            operands = [*args, *[t for t in given if t is not None]]
+            found = self.b.call(both, operands, call_types(both, operands), s.rule)
+        elif isinstance(s.rule, CustomVJP):
+            raise forward_only(s.rule, s.loc)
+        else:
+            raise TypeError(f"a call without a rule is inlined before differentiation: {s.func.name}")
+        for o, new in zip(s.outs, found[:n], strict=True):
+            self.names.atoms[o] = new
+        if len(found) > n:
+            inexact = [o for o in s.outs if is_inexact(o.type.dtype)]
+            for o, t in zip(inexact, found[n:], strict=True):
+                if o in self.varied:
+                    self.bind_tangent(o, t)
 
     def bind_tangent(self, v: Var, t: Atom) -> None:
         if isinstance(t, Var) and not t.name:

@@ -1,4 +1,9 @@
-"""Inlining: calls are replaced by copies of the functions they call."""
+"""Inlining: calls are replaced by copies of the functions they call.
+
+What is computed again on purpose (`Remat`) gets its operands through `barrier`, an identity that nothing looks through:
+otherwise the second computation would be recognised as equal to the first, whose values would then be kept for it.
+`drop_barriers` takes them out, once everything that shares equal values has run.
+"""
 
 from __future__ import annotations
 
@@ -6,48 +11,60 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from weft.ir.nodes import Atom, Block, Call, For, Function, If, Lit, Map, Op, Renamer, Stmt, Var, While, walk
+from weft.ir.primitive import REGISTRY
+from weft.ir.rules import Remat
 from weft.ir.sizes import Dim, Size
+from weft.ir.types import is_inexact
 
 
-def inline_calls(f: Function) -> Function:
+def inline_calls(f: Function, *, ruled: bool = True) -> Function:
     """``f`` with every call replaced by the called function's statements.
+
+    Parameters
+    ----------
+    f
+        The function.
+    ruled
+        Also those calls that have a rule for their derivative.
 
     Raises
     ------
     NotImplementedError
         A function calls itself: a recursion has no finite inlining.
     """
-    if not any([isinstance(s, Call) for s in walk(f.body)]):
+    if not any([isinstance(s, Call) and (ruled or s.rule is None) for s in walk(f.body)]):
         return f
     copy = Renamer().function(f)
-    return replace(copy, body=_block(copy.body, (f,)))
+    return replace(copy, body=_block(copy.body, (f,), ruled))
 
 
-def _block(b: Block, active: tuple[Function, ...]) -> Block:
+def _block(b: Block, active: tuple[Function, ...], ruled: bool) -> Block:
     stmts: list[Stmt] = []
     names: dict[Var, Atom] = {}  # results of inlined calls, replaced in what follows
     for s in b.stmts:
         if names:
             s = _Substitute(names).stmt(s)
         match s:
+            case Call() if s.rule is not None and not ruled:
+                stmts.append(s)
             case Call():
-                body = inlined(s, active)
+                body = inlined(s, active, ruled)
                 stmts.extend(body.stmts)
                 names.update(zip(s.outs, body.results, strict=True))
             case Op():
                 stmts.append(s)
             case For() | Map():
-                stmts.append(replace(s, body=_block(s.body, active)))
+                stmts.append(replace(s, body=_block(s.body, active, ruled)))
             case While():
-                stmts.append(replace(s, cond=_block(s.cond, active), body=_block(s.body, active)))
+                stmts.append(replace(s, cond=_block(s.cond, active, ruled), body=_block(s.body, active, ruled)))
             case If():
-                stmts.append(replace(s, then=_block(s.then, active), orelse=_block(s.orelse, active)))
+                stmts.append(replace(s, then=_block(s.then, active, ruled), orelse=_block(s.orelse, active, ruled)))
             case _:
                 raise TypeError(f"not a statement: {s!r}")
     return Block(b.params, stmts, tuple([names.get(r, r) if isinstance(r, Var) else r for r in b.results]))
 
 
-def inlined(s: Call, active: tuple[Function, ...] = ()) -> Block:
+def inlined(s: Call, active: tuple[Function, ...] = (), ruled: bool = True) -> Block:
     """A copy of the called function's body in the caller's variables; it has no parameters."""
     func = s.func
     if any([func is f for f in active]):
@@ -60,10 +77,47 @@ def inlined(s: Call, active: tuple[Function, ...] = ()) -> Block:
     for param, a in zip(func.params, s.args, strict=True):
         if isinstance(a, Lit) and a.type.dtype.kind in "iu":
             sizes[param] = int(a.value)
-    copier = _Bind(dict(zip(func.params, s.args, strict=True)), sizes)
-    inner = _block(Block((), func.body.stmts, func.body.results), (*active, func))
+    apart, args = _apart(s) if isinstance(s.rule, Remat) and s.rule.again else ([], s.args)
+    copier = _Bind(dict(zip(func.params, args, strict=True)), sizes)
+    inner = _block(Block((), func.body.stmts, func.body.results), (*active, func), ruled)
     copy = copier.block(inner)
-    return Block((), [*copier.prelude, *copy.stmts], copy.results)
+    return Block((), [*apart, *copier.prelude, *copy.stmts], copy.results)
+
+
+def _apart(s: Call) -> tuple[list[Stmt], tuple[Atom, ...]]:
+    """The operands of a call behind barriers (sizes must stay what they are)."""
+    barrier = REGISTRY["barrier"]
+    stmts: list[Stmt] = []
+    args: list[Atom] = []
+    for a in s.args:
+        if isinstance(a, Var) and (a.type.shape or is_inexact(a.type.dtype)):
+            kept = Var(a.type, a.name)
+            stmts.append(Op(barrier, (a,), {}, (kept,), s.loc))
+            a = kept
+        args.append(a)
+    return stmts, tuple(args)
+
+
+def drop_barriers(f: Function) -> Function:
+    """``f`` with the operands of barriers in the place of their results."""
+    barrier = REGISTRY["barrier"]
+    if not any([isinstance(s, Op) and s.prim is barrier for s in walk(f.body)]):
+        return f
+    return _Unbarred().function(f)
+
+
+class _Unbarred(Renamer):
+    """Copies without barriers."""
+
+    def block(self, b: Block) -> Block:
+        params = self.bind_all(b.params)
+        stmts: list[Stmt] = []
+        for s in b.stmts:
+            if isinstance(s, Op) and s.prim is REGISTRY["barrier"]:
+                self.atoms[s.outs[0]] = self.atom(s.args[0])
+            else:
+                stmts.append(self.stmt(s))
+        return Block(params, stmts, self.all(b.results))
 
 
 class _Bind(Renamer):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from weft.ir.nodes import Function
 from weft.ir.printer import to_text
+from weft.ir.sizes import Size
 from weft.ir.verify import verify
-from weft.transforms.inline import inline_calls
+from weft.transforms.inline import drop_barriers, inline_calls
 from weft.transforms.schedule import schedule
 from weft.transforms.simplify import simplify
 
@@ -26,19 +27,20 @@ class Pass:
 PIPELINE = (
     Pass("inline", "Replace calls by the bodies of the functions called.", inline_calls),
     Pass("simplify", "Fold, share and hoist; drop what is dead; settle index checks.", simplify),
+    Pass("barriers", "Take out what kept second computations apart from first ones.", drop_barriers),
     Pass("schedule", "Gather what is added at several offsets; clear arrays late.", schedule),
 )
 
 
-def optimise(f: Function) -> Function:
-    """Run the pipeline. ``WEFT_VERIFY=1`` checks the IR after each pass, ``WEFT_DUMP=DIR`` writes each stage there."""
+def optimise(f: Function, facts: Sequence[Size] = ()) -> Function:
+    """Run the pipeline; each of ``facts`` is known not to be negative. ``WEFT_VERIFY=1`` checks the IR after each pass, ``WEFT_DUMP=DIR`` writes each stage there."""
     check, dump = os.environ.get("WEFT_VERIFY") == "1", os.environ.get("WEFT_DUMP")
     if check:
         verify(f, after="staging")
     for number, p in enumerate(PIPELINE):
         if dump:
             write(f, dump, number, p.name)
-        f = p.run(f)
+        f = simplify(f, facts) if facts and p.run is simplify else p.run(f)
         if check:
             verify(f, after=p.name)
     if dump:

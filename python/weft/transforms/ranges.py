@@ -6,7 +6,7 @@ expressions over *base* variables (parameters, size symbols, counters, and whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from weft.ir.nodes import Atom, Lit, Op, Var
@@ -90,6 +90,22 @@ class Ranges:
             return False
         form = self.form(i)
         return self.nonnegative(form) and self.nonnegative(self.form(size) - 1 - form)
+
+    def worst(self, e: Size, given: Collection[Var]) -> Size | None:
+        """The least that ``e`` can be, over the variables that are given; None if that is not known."""
+        for _ in range(32):
+            if isinstance(e, int):
+                return e
+            inner = [(self._rank.get(v, -1), v, c) for v, c in e.terms if v not in given]
+            if not inner:
+                return e
+            _, v, c = max(inner, key=lambda t: t[0])
+            low, high = self._bounds.get(v, (None, None))
+            bound = low if c > 0 else high
+            if bound is None:
+                return None
+            e = e - dim(v) * c + bound * c
+        return None
 
     def _by_bounds(self, e: Size) -> bool:
         # replace the latest bounded variable by its worst bound until none is left

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from weft.ir.builder import Builder
-from weft.ir.nodes import Atom, Block, Function, Lit, Renamer, Span, Var, free_vars, lit, vars_in_static
+from weft.ir.nodes import Atom, Block, Function, Lit, Op, Renamer, Span, Var, free_vars, lit, vars_in_static
 from weft.ir.sizes import dim
 from weft.ir.types import ArrayType, i64, is_inexact, scalar
 from weft.primitives.declare import prim
 from weft.transforms.activity import useful_vars, varied_vars
 from weft.transforms.adjoint import Adjoint
-from weft.transforms.dead import drop_dead
+from weft.transforms.dead import drop_dead, live_statements
 from weft.transforms.forward import check_active, suffixed
 from weft.transforms.inline import inline_calls
-from weft.transforms.saving import Tape
+from weft.transforms.saving import Tape, Unchecked
 from weft.transforms.simplify import simplify
 
 
@@ -84,6 +84,42 @@ def split_vjp(
     return drop_dead(Function(f"{f.name}_forward", fwd, r.f.sizes, {}, f.loc)), back
 
 
+def remat_halves(
+    f: Function, active: Sequence[bool], results: Sequence[bool], policy: Callable[[Op], bool] | None
+) -> tuple[Function, Function]:
+    """The halves of a function that is computed again.
+
+    Returns
+    -------
+    forward
+        ``f``'s parameters -> ``f``'s results, then the results of the operations that ``policy`` saves (those that the
+        backward function names; operations inside loops are always computed again).
+    backward
+        ``f``'s parameters, what was saved, then a cotangent for each result that has one -> a cotangent for each active
+        parameter. Nothing in it prints or checks again.
+    """
+    r = _Reverse(f, active, results)
+    with Builder() as b, b.scope(r.f.params) as primal:
+        primal.stmts = list(r.f.body.stmts)
+        with b.scope() as scratch:
+            found = tuple(r.backward(b, primal))
+    kept: set[Var] = set()
+    if policy is not None:
+        own = {v for v, _, _ in r.f.sizes} | set(r.f.params)
+        chosen = [s for s in primal.stmts if isinstance(s, Op) and policy(s)]
+        kept = {o for s in chosen for o in s.outs if own.issuperset(vars_in_static(o.type))}
+    stmts = [s for s in (*primal.stmts, *scratch.stmts) if not (s.outs and kept.issuperset(s.outs))]
+    live = live_statements(stmts, found, effects=False)
+    saved = [v for v in free_vars(Block((), live, found)) if v in kept]
+    params = (*r.f.params, *saved, *r.cts)
+    sizes = r.f.sizes + r.ct_sizes(len(r.f.params) + len(saved))
+    backward = Unchecked().function(Function(f"{f.name}_backward", Block(params, live, found), sizes, {}, f.loc))
+    if not saved:
+        return f, simplify(backward)
+    forward = Function(f.name, Block(r.f.params, primal.stmts, (*r.f.results, *saved)), r.f.sizes, {}, f.loc)
+    return drop_dead(Renamer().function(forward)), simplify(backward)
+
+
 class _Reverse:
     """What `vjp` and `split_vjp` share: a private copy of the function, cotangent parameters, the backward sweep."""
 
@@ -92,7 +128,7 @@ class _Reverse:
         if results is not None and len(results) != len(f.results):
             raise ValueError(f"{f.name} has {len(f.results)} results, cotangents are given for {len(results)}")
         # simplified first: what is computed once, or outside a loop, is saved once
-        self.f = Renamer().function(simplify(inline_calls(f)))
+        self.f = Renamer().function(simplify(inline_calls(f, ruled=False)))
         self.wrt = [p for p, on in zip(self.f.params, active, strict=True) if on]
         given = results or [is_inexact(r.type.dtype) for r in f.results]
         for r, on in zip(f.results, given, strict=True):

@@ -26,6 +26,7 @@ from weft.ir.nodes import (
     At,
     Atom,
     Block,
+    Call,
     For,
     If,
     Lit,
@@ -112,6 +113,15 @@ class Tape:
         assert frame.parent is not None
         _Settling(self, frame, adjoint).run()
         self.frame = frame.parent
+
+    def grow(self, s: Call, new: Sequence[Var]) -> None:
+        """Let a forward call of the current frame have more results."""
+        s.outs = (*s.outs, *new)
+        self.frame.define(s)
+        for o in new:
+            self.frame_of[o] = self.frame
+            if self.frame.parent is not None:
+                self.names.bind(o)
 
     # -- names -----------------------------------------------------------------------------------------------------
 
@@ -400,7 +410,18 @@ class _Settling:
         self.tape_result(out, stand)
 
 
-class _Copier(Renamer):
+class Unchecked(Renamer):
+    """Copies statements that have run before: their indices are known to be in range."""
+
+    def stmt(self, s: Stmt) -> Stmt:
+        """A copy of a statement."""
+        copy = super().stmt(s)
+        if isinstance(copy, Op):
+            copy.attrs = unchecked(copy.attrs)
+        return copy
+
+
+class _Copier(Unchecked):
     """Copies a statement that is run again: its results are the stand-ins, its indices are known to be in range."""
 
     def __init__(self, names: Renamer, outs: Iterable[Var]) -> None:
@@ -413,12 +434,6 @@ class _Copier(Renamer):
         if vs and vs[0] in self._outs:
             return tuple([self.atoms[v] for v in vs])  # type: ignore[misc]
         return super().bind_all(vs)
-
-    def stmt(self, s: Stmt) -> Stmt:
-        copy = super().stmt(s)
-        if isinstance(copy, Op):
-            copy.attrs = unchecked(copy.attrs)
-        return copy
 
 
 def unchecked(attrs: dict[str, object]) -> dict[str, object]:

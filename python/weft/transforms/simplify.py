@@ -43,18 +43,26 @@ from weft.transforms.ranges import Ranges
 _MOST_ROUNDS = 4
 
 
-def simplify(f: Function) -> Function:
+def simplify(f: Function, facts: Sequence[Size] = ()) -> Function:
     """An equal function with less to do.
 
     The results are the same bit by bit, and the same ops raise and print in the same order. Parameters, sizes and
-    ``updates`` are kept.
+    ``updates`` are kept. Each of ``facts``, over sizes and integer parameters, is known not to be negative.
     """
     for _ in range(_MOST_ROUNDS):
-        rewriter = Rewriter(f)
+        rewriter = Rewriter(f, facts)
         f = drop_dead(rewriter.function(f))
         if not rewriter.again:
             break
     return f
+
+
+def unsettled(f: Function, facts: Sequence[Size] = ()) -> list[Size]:
+    """What would settle the index checks that are left, if it were known not to be negative: expressions over sizes and
+    integer parameters, those of one check together or not at all."""
+    rewriter = Rewriter(f, facts)
+    rewriter.function(f)
+    return list(rewriter.unsettled)
 
 
 @dataclass
@@ -69,7 +77,9 @@ class _Scope:
 class Rewriter:
     """One walk. ``level`` maps each variable in scope to the depth of its block."""
 
-    def __init__(self, f: Function) -> None:
+    def __init__(self, f: Function, facts: Sequence[Size] = ()) -> None:
+        self.facts = facts
+        self.unsettled: dict[Size, None] = {}
         self.names = Renamer()
         self.level: dict[Var, int] = {}
         self.ranges = Ranges()
@@ -137,7 +147,9 @@ class Rewriter:
             self.ranges.bound(v, 2, None)
         for p in f.params:
             self.level[p] = 0
-        self.stmts(f.body)
+        self.given = {v for v, _, _ in f.sizes} | set(f.params)
+        with self.ranges.given(list(self.facts)):
+            self.stmts(f.body)
         results = self.names.all(f.results)
         return replace(f, body=Block(f.params, self._scopes.pop().stmts, results))
 
@@ -180,7 +192,7 @@ class Rewriter:
                 self.map_(s)
             case Call():
                 args = self.names.all(s.args)
-                self.append(Call(s.func, args, self.bind_all(s.outs), s.loc))
+                self.append(Call(s.func, args, self.bind_all(s.outs), s.loc, s.rule))
             case _:
                 raise TypeError(f"not a statement: {s!r}")
 
@@ -244,10 +256,29 @@ class Rewriter:
             if isinstance(o, Lit) and o.value < 0 and self.ranges.nonnegative(n + int(o.value)):
                 wraps = True  # counted from the end, and always there
                 continue
+            self._unsettle(s)
             return s
         if wraps and mode == "wrap":
             return s
         return Op(s.prim, s.args, {**s.attrs, "mode": "wrap" if wraps else "fast"}, s.outs, s.loc)
+
+    def _unsettle(self, s: Op) -> None:
+        """Note what would have to be known for an indexing op to need no check."""
+        spec, shape = s.attrs["spec"], s.args[0].type.shape
+        needs: list[Size] = []
+        for e, o, n in zip(spec, s.args[len(s.args) - len(spec) :], shape, strict=True):
+            if isinstance(e, Span) or self.ranges.within(o, n):
+                continue
+            if o.type.dtype != i64 or o.type.shape:
+                return
+            form = self.ranges.form(o)
+            for x in (form, self.ranges.form(n) - 1 - form):
+                if not self.ranges.nonnegative(x):
+                    need = self.ranges.worst(x, self.given)
+                    if not isinstance(need, Dim):
+                        return
+                    needs.append(need)
+        self.unsettled.update(dict.fromkeys(needs))
 
     def _folded(self, s: Op) -> Atom | None:
         (o,) = s.outs
