@@ -1,6 +1,7 @@
 """The primitives, one file per family. Importing this package declares them all."""
 
 from weft.primitives import (  # noqa: F401
+    decompositions,
     effects,
     elementwise,
     indexing,
@@ -8,5 +9,6 @@ from weft.primitives import (  # noqa: F401
     reduction,
     scan,
     shape,
+    solves,
     sorting,
 )  # fmt: skip
