@@ -220,3 +220,11 @@ def test_later_calls_need_no_python_code(module):
     for _ in range(5):
         module.power(2.0, 2)
     assert module.power.hits == before + 5
+
+
+def test_a_call_that_belongs_on_a_gpu(module, monkeypatch):
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(type(module.slope), "signature", lambda self, args: SimpleNamespace(device="cuda:0", key=None))
+    with pytest.raises(TypeError, match=r"total\(\) was built for the CPU, and this call belongs on cuda:0: pass"):
+        module.total(x=np.ones(3))

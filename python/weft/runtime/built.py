@@ -197,11 +197,17 @@ class Built(Dispatcher):
 
             raise exception_class(cls)(message)
         positional = tuple(values)
+        signature = self.signature(positional)
+        if signature.device is not None:
+            raise TypeError(
+                f"{self.__name__}() was built for the CPU, and this call belongs on {signature.device}: pass"
+                " weft.device_get of its arrays, outside of weft.default_device"
+            )
         plan = self._plans.get((number, index))
         if plan is None:
             plan = self._plans[number, index] = self._plan(overload, program, positional)
         if not kwargs and len(args) == len(values) and all(a is v for a, v in zip(args, values, strict=True)):
-            self.add(self.signature(positional).key, plan)
+            self.add(signature.key, plan)
         return self.run(plan, positional)
 
     def _program(self, overload: dict[str, Any], flavour: str, sizes: dict[str, int], ints: dict[str, int]) -> int:
