@@ -180,6 +180,27 @@ PyObject* array_dlpack_device(PyObject* self, PyObject*) {
   return Py_BuildValue("(ii)", device ? 2 : 1, device ? device->id : 0);  // kDLCUDA, kDLCPU
 }
 
+PyObject* array_reshaped(PyObject* self, PyObject* shape) {
+  ArrayObject* array = as_array(self);
+  npy_intp dims[NPY_MAXDIMS], count = 1;
+  if (!PyTuple_Check(shape) || PyTuple_GET_SIZE(shape) > NPY_MAXDIMS) {
+    PyErr_SetString(PyExc_TypeError, "a shape is a tuple of at most 64 sizes");
+    return nullptr;
+  }
+  auto rank = static_cast<int>(PyTuple_GET_SIZE(shape));
+  for (int axis = 0; axis < rank; ++axis) {
+    dims[axis] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, axis));
+    if (dims[axis] == -1 && PyErr_Occurred()) return nullptr;
+    if (dims[axis] < 0 || __builtin_mul_overflow(count, dims[axis], &count)) count = -1;
+    if (count < 0) break;
+  }
+  if (count != element_count(array)) {
+    PyErr_SetString(PyExc_ValueError, "the shape has another number of elements");
+    return nullptr;
+  }
+  return share_array(array, rank, dims, array->committed);
+}
+
 PyObject* array_ready(PyObject* self, PyObject*) {
   if (!wait_until_ready(as_array(self))) return nullptr;
   Py_INCREF(self);
@@ -245,6 +266,7 @@ PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS, "__array__(dtype=None, copy=None)\n--\n\nA read-only NumPy view."},
     {"_view", array_view, METH_NOARGS,
      "_view()\n--\n\nA read-only NumPy view of the same memory; a copy, if that is another device's."},
+    {"_reshaped", array_reshaped, METH_O, "_reshaped(shape)\n--\n\nThe same memory as an array of another shape."},
     {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_dlpack)),
      METH_VARARGS | METH_KEYWORDS, "A DLPack capsule of the same memory."},
     {"__dlpack_device__", array_dlpack_device, METH_NOARGS,
@@ -288,6 +310,19 @@ PyType_Slot slots[] = {
 PyType_Spec spec = {"weft._runtime.ArrayBase", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
 
 }  // namespace
+
+PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool committed) {
+  ArrayObject* made = new_array(Py_TYPE(reinterpret_cast<PyObject*>(array)), array->descr, rank, dims);
+  if (!made) return nullptr;
+  if (array->block) retain(array->block);
+  made->block = array->block;
+  made->data = array->data;
+  made->device = array->device;
+  made->committed = committed;
+  // What an array of a device keeps for the host has its shape.
+  if (!array->device) made->owner = Py_XNewRef(array->owner);
+  return reinterpret_cast<PyObject*>(made);
+}
 
 PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed) {
   PyArray_Descr* descr = PyArray_DescrFromType(dtype);

@@ -28,16 +28,7 @@ bool without_gil(F body) {
 // The same elements under another word of where they belong.
 PyObject* share(ArrayObject* array, bool committed) {
   if (array->committed == committed) return Py_NewRef(reinterpret_cast<PyObject*>(array));
-  ArrayObject* made = new_array(Py_TYPE(reinterpret_cast<PyObject*>(array)), array->descr, array->rank, array->dims);
-  if (!made) return nullptr;
-  if (array->block) retain(array->block);
-  Py_XINCREF(array->owner);
-  made->block = array->block;
-  made->owner = array->owner;
-  made->data = array->data;
-  made->device = array->device;
-  made->committed = committed;
-  return reinterpret_cast<PyObject*>(made);
+  return share_array(array, array->rank, array->dims, committed);
 }
 
 PyObject* from_numpy(PyObject* source, bool copy) {

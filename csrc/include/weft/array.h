@@ -46,6 +46,9 @@ ArrayObject* new_array(PyTypeObject* type, PyArray_Descr* descr, int rank, const
 // A new array over `block`, on the block's device; takes the reference (also when it fails).
 PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed = false);
 
+// Another array over the same memory, which has as many elements.
+PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool committed);
+
 // A fresh, writable NumPy array that owns `block` as NumPy arrays own their memory. Takes the reference.
 PyObject* make_numpy(int dtype, int rank, const npy_intp* dims, Block* block);
 

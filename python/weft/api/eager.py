@@ -14,10 +14,12 @@ _OPTIONS = (bool, str, tuple, type(None), type, np.dtype)  # such arguments are 
 
 def apply(fun: Any, *args: Any, **kwargs: Any) -> Any:
     """``fun(*args, **kwargs)``, compiled; ``fun`` may be the name of a function of `weft.numpy`, or of one here."""
+    if fun in _OWN:
+        return _OWN[fun](*args, **kwargs)
     if isinstance(fun, str):
         import weft.numpy
 
-        fun = _OWN.get(fun) or getattr(weft.numpy, fun)
+        fun = getattr(weft.numpy, fun)
     nums = tuple([k for k, a in enumerate(args) if _is_option(a)])
     names = tuple(sorted([k for k, a in kwargs.items() if isinstance(a, int) or _is_option(a)]))
     return _compiled(fun, nums, names)(*args, **kwargs)
@@ -71,8 +73,6 @@ def split(key: Any) -> tuple[tuple[str, ...], list[Any]]:
             spec.append("new")
         elif k is ...:
             spec.append("rest")
-        elif isinstance(k, bool):
-            spec.append("yes" if k else "no")
         elif isinstance(k, slice):
             ends = (k.start, k.stop, k.step)
             spec.append("slice " + "".join("-" if e is None else "x" for e in ends))
@@ -91,10 +91,6 @@ def _join(spec: tuple[str, ...], parts: tuple[Any, ...]) -> Any:
             key.append(None)
         elif s == "rest":
             key.append(...)
-        elif s == "yes":
-            key.append(True)
-        elif s == "no":
-            key.append(False)
         elif s == "part":
             key.append(parts[at])
             at += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 import sys
 from collections.abc import Callable, Iterator
@@ -251,9 +252,10 @@ class Array(_runtime.ArrayBase):
         """
         return self if np.dtype(dtype) == self.dtype else _wrap(self._view().astype(dtype))
 
-    @_elsewhere
     def reshape(self, *shape: Any, order: Any = "C") -> Array:
         """The same elements in another shape; one size may be -1."""
+        if eager.active and order == "C" and eager.is_elsewhere(self):
+            return self._reshaped(_full_shape(self.size, _plain(shape)))
         return _wrap(self._view().reshape(*_plain(shape), order=order))
 
     @_elsewhere
@@ -285,6 +287,19 @@ class Array(_runtime.ArrayBase):
     def devices(self) -> set[_runtime.Device]:
         """The devices that hold the elements."""
         return {self.device}
+
+
+def _full_shape(size: int, shape: Any) -> tuple[int, ...]:
+    """The shape that `reshape` was asked for, with -1 replaced."""
+    given = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+    dims = tuple(operator.index(n) for n in given)
+    known = math.prod([n for n in dims if n != -1])
+    if dims.count(-1) > 1:
+        raise ValueError("can only specify one unknown dimension")
+    fits = known > 0 and size % known == 0 if -1 in dims else known == size
+    if min(dims, default=0) < -1 or not fits:
+        raise ValueError(f"cannot reshape array of size {size} into shape {dims}")
+    return tuple(size // known if n == -1 else n for n in dims)
 
 
 def _rebuild(data: np.ndarray[Any, Any]) -> Array:
