@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import aot
 import coldstart
 import dispatch
 import programs
 from timing import save, show
 
-GROUPS = {"waiting": coldstart, "a call of ten elements": dispatch, "programs": programs}
+GROUPS = {"waiting": coldstart, "a call of ten elements": dispatch, "programs": programs, "ahead of time": aot}
 
 
 def main() -> None:
