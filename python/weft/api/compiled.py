@@ -102,10 +102,12 @@ def stage_only(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 def stage_signature(t: Transformed, signature: Signature) -> Program:
     """Stage a signature and optimise the result."""
+    from weft.api.assumptions import assume
     from weft.frontend.stage import stage
 
     program = stage(t, signature, name_of(t))
     program.function = optimise(program.function)
+    assume(program)
     return program
 
 

@@ -9,6 +9,7 @@ from weft.lowering.control import block, is_update, settle_twice
 from weft.lowering.inplace import copy, settle
 from weft.lowering.merge import merged
 from weft.lowering.prepare import count_uses
+from weft.lowering.raising import raised
 from weft.lowering.state import Lowering
 from weft.lowering.values import Stored, Value, loads
 from weft.transforms.dead import drop_dead
@@ -51,6 +52,7 @@ def lower(f: Function) -> L.Program:
     block(lw, f.body)
     _finish(lw, f, results)
     body = merged(lw.frame.stmts)
+    raised(body)
     meta = {
         "results": [_describe(lw, f, k) for k in range(len(f.results))],
         "host": lw.hosts,

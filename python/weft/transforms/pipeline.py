@@ -17,30 +17,33 @@ from weft.transforms.simplify import simplify
 
 @dataclass(frozen=True)
 class Pass:
-    """A pass: ``run`` maps a function to one with the same meaning."""
+    """A pass: ``run`` maps a function, and what is known of its sizes, to a function with the same meaning."""
 
     name: str
     doc: str
-    run: Callable[[Function], Function]
+    run: Callable[[Function, Sequence[Size]], Function]
 
 
 PIPELINE = (
-    Pass("inline", "Replace calls by the bodies of the functions called.", inline_calls),
+    Pass("inline", "Replace calls by the bodies of the functions called.", lambda f, _: inline_calls(f)),
     Pass("simplify", "Fold, share and hoist; drop what is dead; settle index checks.", simplify),
-    Pass("barriers", "Take out what kept second computations apart from first ones.", drop_barriers),
-    Pass("schedule", "Gather what is added at several offsets; clear arrays late.", schedule),
+    Pass("barriers", "Take out what kept second computations apart from first ones.", lambda f, _: drop_barriers(f)),
+    Pass("schedule", "Gather what is added at several offsets; clear arrays late.", lambda f, _: schedule(f)),
 )
 
 
 def optimise(f: Function, facts: Sequence[Size] = ()) -> Function:
-    """Run the pipeline; each of ``facts`` is known not to be negative. ``WEFT_VERIFY=1`` checks the IR after each pass, ``WEFT_DUMP=DIR`` writes each stage there."""
+    """Run the pipeline. ``WEFT_VERIFY=1`` checks the IR after each pass, ``WEFT_DUMP=DIR`` writes each stage there.
+
+    Each of ``facts``, over sizes and integer parameters, is known not to be negative.
+    """
     check, dump = os.environ.get("WEFT_VERIFY") == "1", os.environ.get("WEFT_DUMP")
     if check:
         verify(f, after="staging")
     for number, p in enumerate(PIPELINE):
         if dump:
             write(f, dump, number, p.name)
-        f = simplify(f, facts) if facts and p.run is simplify else p.run(f)
+        f = p.run(f, facts)
         if check:
             verify(f, after=p.name)
     if dump:

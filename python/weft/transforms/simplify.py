@@ -33,7 +33,7 @@ from weft.ir.nodes import (
     walk,
 )  # fmt: skip
 from weft.ir.primitive import REGISTRY, Primitive
-from weft.ir.sizes import Size, dim, map_size
+from weft.ir.sizes import Dim, Size, dim, map_size
 from weft.ir.types import ArrayType, bool_, i64
 from weft.transforms.algebra import rules
 from weft.transforms.dead import drop_dead
