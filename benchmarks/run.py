@@ -7,6 +7,7 @@ import sys
 import aot
 import coldstart
 import dispatch
+import gradients
 import programs
 from timing import save, show
 
