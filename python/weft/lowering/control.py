@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from weft.ir.nodes import Atom, Block, For, If, Map, Op, Stmt, Var, While, free_vars, walk
 from weft.ir.primitive import REGISTRY, Loops
@@ -10,6 +11,7 @@ from weft.ir.sizes import Shape, Size, dim
 from weft.ir.types import i64, scalar
 from weft.lowering import loops as L
 from weft.lowering.inplace import own, settle, write_row
+from weft.lowering.state import Stack
 from weft.lowering.values import Node, Stored, Value, expr_vars, is_expr, is_simple, loads
 
 if TYPE_CHECKING:
@@ -133,10 +135,46 @@ class Carries:
                 self.lw.define(o, Stored(b, shape))
 
 
+def _stacks(lw: Lowering, outs: Sequence[Var]) -> list[Stack]:
+    """Memory for collected values: a row of the loop's around, where that collects them in turn."""
+    found = []
+    for o in outs:
+        row = lw.rows.get(o)
+        if row is None:
+            shape = lw.shape(o.type.shape)
+            row = Stack(lw.new_buffer(o.type.dtype, shape, o.name or "stack", o), shape)
+        found.append(row)
+    return found
+
+
+def _rows(lw: Lowering, body: Block, collected: Sequence[Atom], stacks: Sequence[Stack], at: tuple[Size, ...]) -> None:
+    """Let loops in a body collect into this one's memory, where it wants nothing else with what they collect."""
+    inner = {o for s in body.stmts if isinstance(s, For | Map) for o in s.outs[len(s.inits) :]}
+    for r, stack in zip(collected, stacks, strict=True):
+        if isinstance(r, Var) and r in inner and lw.uses.get(r, 0) == 1:
+            lw.rows[r] = Stack(stack.buffer, stack.shape, (*stack.lead, *at))
+
+
+def _collect(lw: Lowering, results: Sequence[Atom], stacks: Sequence[Stack], at: tuple[Size, ...], loc: Any) -> None:
+    """Write an iteration's collected values."""
+    for r, stack in zip(results, stacks, strict=True):
+        if r not in lw.rows:
+            write_row(lw, lw.value(r), stack.buffer, stack.shape, (*stack.lead, *at), loc)
+
+
+def _keep(lw: Lowering, outs: Sequence[Var], stacks: Sequence[Stack]) -> None:
+    """Bind a loop's collected values."""
+    for o, stack in zip(outs, stacks, strict=True):
+        if not stack.lead:
+            lw.define(o, Stored(stack.buffer, stack.shape))
+
+
 def settle_twice(lw: Lowering, results: tuple[Atom, ...]) -> None:
     """A pending value that is several results is computed once."""
     seen: set[Node] = set()
     for r in results:
+        if r in lw.rows:
+            continue
         v = lw.value(r)
         if isinstance(v, Node):
             if v in seen:
@@ -152,24 +190,23 @@ def lower_for(lw: Lowering, s: For) -> None:
     captured = capture(lw, s.body)
     before, lw.also_live = lw.also_live, lw.also_live | captured
     carries = Carries(lw, s.inits, params, s.outs[:n])
-    stacks = [_stack(lw, o) for o in s.outs[n:]]
+    stacks = _stacks(lw, s.outs[n:])
     lw.also_live = before
     lw.heavy = True
     frame = lw.push(s.body, "loop", captured)
+    _rows(lw, s.body, s.body.results[n:], stacks, (dim(k),))
     lw.env[k] = L.Ref(k)
     lw.bounds[k] = trip
     carries.bind(params)
     block(lw, s.body)
     settle_twice(lw, s.body.results)
-    for r, (b, shape) in zip(s.body.results[n:], stacks, strict=True):
-        write_row(lw, lw.value(r), b, shape, (dim(k),), s.loc)
+    _collect(lw, s.body.results[n:], stacks, (dim(k),), s.loc)
     carries.step(s.body.results[:n])
     lw.pop()
     _leave(lw, frame)
     lw.emit(L.Loop(k, trip, frame.stmts, reverse=s.reverse, loc=s.loc, fails=frame.fails))
     carries.finish()
-    for o, (b, shape) in zip(s.outs[n:], stacks, strict=True):
-        lw.define(o, Stored(b, shape))
+    _keep(lw, s.outs[n:], stacks)
 
 
 def _leave(lw: Lowering, frame: object) -> None:
@@ -180,11 +217,6 @@ def _leave(lw: Lowering, frame: object) -> None:
         lw.emit(a)
     if frame.effects:
         lw.frame.effects = True
-
-
-def _stack(lw: Lowering, out: Var) -> tuple[L.Buffer, Shape]:
-    shape = lw.shape(out.type.shape)
-    return lw.new_buffer(out.type.dtype, shape, out.name or "stack", out), shape
 
 
 def lower_while(lw: Lowering, s: While) -> None:
@@ -367,20 +399,20 @@ def lower_map(lw: Lowering, s: Map) -> None:
     captured = capture(lw, s.body)
     before, lw.also_live = lw.also_live, lw.also_live | captured
     carries = Carries(lw, s.inits, params, s.outs[:n])
-    stacks = [_stack(lw, o) for o in s.outs[n:]]
+    stacks = _stacks(lw, s.outs[n:])
     lw.also_live = before
     lw.heavy = True
     nested = not lw.parallel_ok
     frame = lw.push(s.body, "map", captured)
+    lead: tuple[Size, ...] = tuple([dim(i) for i in indices])
+    _rows(lw, s.body, s.body.results[n:], stacks, lead)
     for i, z in zip(indices, sizes, strict=True):
         lw.env[i] = L.Ref(i)
         lw.bounds[i] = z
     carries.bind(params)
     block(lw, s.body)
     settle_twice(lw, s.body.results)
-    lead: tuple[Size, ...] = tuple([dim(i) for i in indices])
-    for r, (b, shape) in zip(s.body.results[n:], stacks, strict=True):
-        write_row(lw, lw.value(r), b, shape, lead, s.loc)
+    _collect(lw, s.body.results[n:], stacks, lead, s.loc)
     carries.step(s.body.results[:n], swap=False)
     lw.pop()
     body = frame.stmts
@@ -404,8 +436,7 @@ def lower_map(lw: Lowering, s: Map) -> None:
             lw.frame.effects = True
     lw.emit(loop)
     carries.finish()
-    for o, (b, shape) in zip(s.outs[n:], stacks, strict=True):
-        lw.define(o, Stored(b, shape))
+    _keep(lw, s.outs[n:], stacks)
 
 
 def _block_cost(b: Block) -> int:

@@ -56,6 +56,15 @@ class Frame:
     effects: bool = False
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Stack:
+    """Where a loop's collected values go: the part of ``buffer`` (of ``shape``) at the leading indices ``lead``."""
+
+    buffer: L.Buffer
+    shape: Shape
+    lead: tuple[Size, ...] = ()
+
+
 class Lowering:
     """See the module."""
 
@@ -67,6 +76,7 @@ class Lowering:
         self.holders: dict[L.Buffer, set[Var]] = {}
         self.home: dict[Var, int] = {}
         self.uses: dict[Var, int] = {}
+        self.rows: dict[Any, Stack] = {}  # what loops collect straight into the memory of the loop around
         self.inner: set[Var] = set()  # variables used in a block below the one that defines them
         self.prefer: dict[Var, L.Buffer] = {}
         self.taken: set[L.Buffer] = set()
