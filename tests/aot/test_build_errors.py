@@ -13,25 +13,35 @@ CASES = {
         def f(x, y):
             return x + y
         """,
-        r"f, exported as 'f64\[n\], f64\[m\] -> f64\[n\]': ValueError: .*could not be broadcast(.|\n)*"
+        r"f, exported as 'f64\[n\], f64\[m\] -> f64\[n\]': tried with n = 11, m = 13: ValueError: .*could not be broadcast(.|\n)*"
         r"sizes that have to be equal need the same name in the signature",
     ),
     "a number of iterations at staging": (
         """
-        @export("f64[n] -> f64[k]")
+        @export("f64[n] -> f64[n]")
         def f(x):
-            return np.split(x, 5)[0]
+            return np.array([v * 2 for v in x])
         """,
-        r"this signature leaves n open, but \S+_source.py:\d+ in f needs to know it \(the parts of a split\): write a"
+        r"this signature leaves n open, but \S+_source.py:\d+ in f needs to know it \(the length of an array .*\): write a"
         r" number, as in f64\[3\]",
     ),
-    "an integer that decides on a shape's length": (
+    "an integer that decides on a length": (
         """
         @export("f64[n], i64 -> f64[n]")
         def f(x, k):
             return x * len((0,) * k)
         """,
-        r"needs",
+        r"this signature leaves the number k open, but \S+_source.py:\d+ in f needs to know it \(.*\): export a function"
+        r" that sets k, or leave it out of the signature if it has a default",
+    ),
+    "a static argument": (
+        """
+        @export("f64, i64 -> f64")
+        @weft.jit(static_argnums=1)
+        def f(x, k):
+            return x * k
+        """,
+        r"k is a static argument of weft.jit, and a signature has no values: leave it out if it has a default",
     ),
     "another size in the result": (
         """

@@ -264,3 +264,45 @@ def test_constants_and_containers_that_are_captured(built):
     found, wanted = module.f(2.0), source.f(2.0)
     np.testing.assert_equal(found, wanted)
     assert [type(v) for v in found] == [type(v) for v in wanted]
+
+
+def test_a_size_that_the_program_names(built):
+    module, source = built(
+        """
+        import functools
+
+        @export("f64[n] -> f64")
+        def five(x):
+            if x.shape[0] == 5:
+                return x[4]
+            if x.shape[0] == 11:
+                return x[10]
+            return -1.0
+
+        def both(a, x):
+            return a * x
+
+        twice = export("f64 -> f64")(functools.partial(both, 2.0))
+        """
+    )
+    for n in range(13):
+        assert module.five(np.arange(1.0, n + 1)) == source.five(np.arange(1.0, n + 1))
+    assert module.twice(4.0) == 8.0 and module.twice.__doc__ is None
+
+
+def test_an_exception_holds_for_the_sizes_that_raise_it(built):
+    module, source = built(
+        """
+        @export("f64[n, m] -> f64")
+        def thirds(x):
+            if x.shape[0] == 1:
+                if x.shape[1] > 6:
+                    raise ValueError("too many")
+                if x.shape[1] == 4:
+                    return np.min(x[:0])
+            return x.sum()
+        """
+    )
+    for n in (1, 2):
+        for m in (1, 2, 3, 4, 5, 6, 7, 20):
+            agree(module, source, "thirds", np.arange(1.0, n * m + 1).reshape(n, m))

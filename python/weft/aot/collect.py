@@ -46,7 +46,8 @@ class Exported:
     @property
     def doc(self) -> str:
         """Its docstring; what a transformation does to the function is said before the function's own."""
-        text = inspect.cleandoc(getattr(self.fn, "__doc__", None) or "")
+        own = getattr(self.fn, "__doc__", None)
+        text = "" if own is type(self.fn).__doc__ else inspect.cleandoc(own or "")
         titles, inner = [], self.fn
         while isinstance(inner, Transformed):
             titles.append(inner.title)

@@ -27,7 +27,7 @@ from weft.api.transformed import Transformed
 from weft.build.aot import BuildError
 from weft.build.signature import Signature, Spec, sample_arguments
 from weft.errors import CompileError, StagingError
-from weft.frontend.stage import Program
+from weft.frontend.stage import Asked, Program
 from weft.ir.printer import to_text
 from weft.lowering import lower
 from weft.lowering.loops import Program as Lowered
@@ -131,6 +131,7 @@ class _Maker:
         fixed = {s: n for s, n in sizes.items() if n < 2}
         integers = [integer(n) for n, a in zip(self.names, export.signature.args, strict=False) if a == _INTEGER]
         regions: list[list[Question]] = [[]]
+        numbers: set[Any] = set()
         count = 0
         while regions:
             region = regions.pop(0)
@@ -147,18 +148,30 @@ class _Maker:
             point = {**fixed, **sample}
             record: dict[str, Any] = {"sizes": sizes}
             arrays = first or not made.meta["programs"] or any(a.shape is not None for a in export.signature.args)
+            staged: Program | Asked | None
             try:
-                program = self.stage(export.signature, point, set())
+                staged = self.stage(export.signature, point, set())
+                raised = None
             except Exception as e:
                 raised = None if first else own_exception(e)
-                if raised is None:
-                    raise self.refused(export, sizes, e) from e
-                record["guards"] = [q.encoded() for q in region]
-                made.meta["programs"].append({**record, "flavour": "any", "raises": raised})
+                staged = getattr(e, "asked", None)
+                if raised is None or staged is None:
+                    raise self.refused(export, sizes, point, e) from e
+            open_ = self.open_questions(export, staged, lows, region)
+            number = next((q for q in open_ if q.kind == "=="), None)
+            if number is not None:  # the sample's by accident, or that of any sample
+                if (number.value.terms, number.loc) in numbers:
+                    raise self.unknown(export, number)
+                numbers.add((number.value.terms, number.loc))
+                regions = [[*region, number.negated()], *regions, [*region, number]]
                 continue
-            open_ = self.open_questions(export, program, lows, region)
             regions += answers(region, open_)
             record["guards"] = [q.encoded() for q in (*region, *open_)]
+            if raised is not None:
+                made.meta["programs"].append({**record, "flavour": "any", "raises": raised})
+                continue
+            program = staged
+            assert isinstance(program, Program)
             leaves = result_leaves(program, export.signature, fixed)
             if first:
                 made.results, made.tree, made.mutates = leaves, program.tree, arguments_written(program, export)
@@ -199,25 +212,24 @@ class _Maker:
         ]
         given = [Array.from_numpy(x) if i in weft else x for i, x in enumerate(sample_arguments(specs))]
         given = [point.get(integer(n), x) for n, x in zip(self.names, given, strict=False)]
-        return stage_signature(self.target, self.target.signature(tuple(given), {}))
+        call = self.target.signature(tuple(given), {})
+        static = [n for n, tree in zip(self.names, call.args[1], strict=False) if tree[0] != "leaf"]
+        if static:
+            raise BuildError(
+                f"{self.exported.name}, exported as '{signature}': {static[0]} is a static argument of weft.jit, and a"
+                " signature has no values: leave it out if it has a default, or export a function that sets it"
+            )
+        return stage_signature(self.target, call)
 
     def open_questions(
-        self, export: Export, program: Program, lows: Mapping[str, int], region: list[Question]
+        self, export: Export, program: Program | Asked, lows: Mapping[str, int], region: list[Question]
     ) -> list[Question]:
-        """What the program asked that neither the signature nor the region answers.
-
-        Raises
-        ------
-        BuildError
-            A number has to be known.
-        """
+        """What the program asked that neither the signature nor the region answers."""
         known = {(q.kind, q.value) for q in region}
         found = []
         for q in questions(program, slots(export.signature, program.leaves, self.names)):
             if q.follows(lows) or (q.kind, q.value) in known:
                 continue
-            if q.kind == "==":
-                raise self.unknown(export, q)
             found.append(q)
         return found
 
@@ -288,13 +300,15 @@ class _Maker:
         """An error about one signature."""
         return BuildError(f"{self.exported.name}, exported as '{signature}': {reason}")
 
-    def refused(self, export: Export, sizes: Mapping[str, int], e: Exception) -> BuildError:
+    def refused(self, export: Export, sizes: Mapping[str, int], point: Mapping[str, int], e: Exception) -> BuildError:
         """What staging said."""
         if isinstance(e, BuildError | CompileError):
             return BuildError(str(e))
         small = [f"{s} = {n}" for s, n in sizes.items() if n < 2]
         said = str(e) if isinstance(e, StagingError) else f"{type(e).__name__}: {e}"
         where = f"for {' and '.join(small)}, " if small else ""
+        if isinstance(e, ValueError) and sizes and not small:
+            where = f"tried with {', '.join(f'{s} = {point[s]}' for s in sizes)}: "
         hint = ""
         if small:
             low = 1 + max(n for n in sizes.values() if n < 2)

@@ -10,6 +10,7 @@ from typing import Any
 from weft.build.signature import Signature
 from weft.ir.nodes import Loc
 
+_UNUSUAL = (11, 13, 17, 19, 23, 29, 31, 37)
 MOST_REGIONS = 16  # programs of one signature that differ by questions such as "n > 100"
 
 
@@ -103,7 +104,8 @@ def samples(names: Sequence[str], lows: Mapping[str, int], region: Sequence[Ques
     candidates = []
     for name in names:
         low = lows.get(name, 0)
-        first = [1, 0, -1] if is_integer(name) else [*range(max(5, low), max(5, low) + len(names) + 3)]
+        # Numbers that programs do not name, so that none is taken for equal to one that they do.
+        first = [1, 0, -1] if is_integer(name) else [*_UNUSUAL, *range(max(low, 38), low + 46)]
         found = dict.fromkeys([*first, *range(low, low + 5), *near])
         candidates.append([n for n in found if n >= low or is_integer(name)])
     best: dict[str, int] | None = None

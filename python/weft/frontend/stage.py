@@ -78,6 +78,15 @@ class Program:
     places: list[Loc | None] = field(default_factory=list)
 
 
+@dataclass
+class Asked:
+    """What a staging that raised had asked by then (the exception's ``asked``), as in `Program`."""
+
+    guards: list[tuple[str, int, list[tuple[int, int]], str]]
+    places: list[Loc | None]
+    leaves: list[Leaf]
+
+
 class Staging(State):
     """The state of one staging, with the parameters made so far."""
 
@@ -220,6 +229,9 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
                 returned = calls.call(target, positional, keywords)
             except AlwaysRaises:
                 returned = None
+            except Exception as e:
+                e.asked = Asked(_slots(state), [g.loc for g in state.guards], state.leaves)  # type: ignore[attr-defined]
+                raise
             program = _finish(state, block, returned, name)
         return program
 
