@@ -11,7 +11,13 @@ import gradients
 import programs
 from timing import save, show
 
-GROUPS = {"waiting": coldstart, "a call of ten elements": dispatch, "programs": programs, "ahead of time": aot}
+GROUPS = {
+    "waiting": coldstart,
+    "a call of ten elements": dispatch,
+    "programs": programs,
+    "gradients": gradients,
+    "ahead of time": aot,
+}
 
 
 def main() -> None:
