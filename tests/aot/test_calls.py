@@ -52,6 +52,10 @@ SOURCE = '''
     def first(*xs):
         return xs[0]
 
+    @export("-> f64")
+    def three():
+        return 3.0
+
     slope = export("f64 -> f64")(weft.grad(power))
 '''
 
@@ -77,7 +81,7 @@ def test_looks_like_a_function(module):
     assert pickle.loads(pickle.dumps(f)) is f
     assert module.total.signatures == ("f32[n] -> f32", "f64[n] -> f64", "c128 -> c128")
     assert module.slope.__doc__.startswith("grad(argnums=0") and "x to the power of k." in module.slope.__doc__
-    assert module.__all__ == ["power", "scores", "total", "double", "local", "gap", "kinds", "first", "slope"]
+    assert module.__all__ == ["power", "scores", "total", "double", "local", "gap", "kinds", "first", "three", "slope"]
     assert module.__weft__ == {"weft": weft.__version__, "level": "x86-64"}
     assert module.__doc__.startswith("Built by weft")
 
@@ -89,6 +93,7 @@ def test_keywords_and_defaults(module):
     assert module.power(3.0, k=1) == 3.0
     assert module.slope(3.0) == 6.0
     assert module.first(1.0, 2.0) == 1.0
+    assert module.three() == 3.0
 
 
 def test_numbers_that_stand_for_others(module):
@@ -110,6 +115,7 @@ def test_overloads_by_dtype(module):
     [
         (lambda m: m.power(), TypeError, "power(): missing argument 'x', which the signature says is f64"),
         (lambda m: m.power(1.0, 2, 3), TypeError, "power() takes 2 argument(s) (x, k), and 3 were given"),
+        (lambda m: m.three(1), TypeError, "three() takes no arguments, and 1 were given"),
         (lambda m: m.power(1.0, z=1), TypeError, "power() got an unexpected keyword argument 'z'; it takes x, k"),
         (lambda m: m.power(1.0, x=1.0), TypeError, "power() got multiple values for argument 'x'"),
         (lambda m: m.power("a"), TypeError, "power(): argument 'x' is str, and the signature says f64"),

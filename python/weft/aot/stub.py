@@ -52,14 +52,13 @@ def declarations(f: Staged) -> Iterator[str]:
         for (name, has, default), a in zip(parameters, arguments, strict=False):
             kept = has and type(default) in (int, float, bool) and "Array" not in a
             given.append(f"{name}: {a}" + (f" = {default!r}" if kept else ""))
-        # For NumPy's types, f32 and f64 overlap.
-        overload = len(forms) > 1
-        if overload:
+        if len(forms) > 1:
             yield "@overload"
-        remark = "  # type: ignore[overload-overlap, unused-ignore]" if overload else ""
-        yield f"def {f.exported.name}({', '.join(given)}) -> {' | '.join(results)}:{remark}"
+        several = sum(any("NDArray" in a for a in given_types) for given_types, _ in forms) > 1
+        remark = "  # type: ignore[overload-overlap, unused-ignore]" if several else ""  # f32 and f64 overlap
+        head = f"def {f.exported.name}({', '.join(given)}) -> {' | '.join(results)}:"
         doc = f.exported.doc
-        yield f"    {quoted(doc, '    ')}\n" if doc else "    ...\n"
+        yield f"{head}{remark}\n    {quoted(doc, '    ')}\n" if doc else f"{head} ...{remark}\n"
 
 
 def width(argument: str) -> int:

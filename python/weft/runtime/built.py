@@ -143,7 +143,8 @@ class Built(Dispatcher):
         """The arguments by position, `...` where there is none."""
         name, names = self.__name__, self._names
         if len(args) > len(names):
-            raise TypeError(f"{name}() takes {len(names)} argument(s) ({', '.join(names)}), and {len(args)} were given")
+            takes = f"{len(names)} argument(s) ({', '.join(names)})" if names else "no arguments"
+            raise TypeError(f"{name}() takes {takes}, and {len(args)} were given")
         given = [*args, *[...] * (len(names) - len(args))]
         for key, value in kwargs.items():
             if key not in names:
