@@ -103,7 +103,8 @@ def figures(quick: bool = False, names: tuple[str, ...] = NAMES) -> list[Any]:
     """Measure all of them, on one core and then on all."""
     from timing import Figure, child
 
-    found, ratios = [], []
+    found: list[Any] = []
+    pairs: list[tuple[float, float]] = []
     for cores in ("one core", "all cores"):
         if cores == "all cores" and len(os.sched_getaffinity(0)) == 1:
             break
@@ -113,16 +114,16 @@ def figures(quick: bool = False, names: tuple[str, ...] = NAMES) -> list[Any]:
             for value, gradient in zip(parts[::2], parts[1::2]):
                 first, second = Figure(**value), Figure(**gradient)
                 if cores == "one core":
-                    ratios.append(second.ours / first.ours)
+                    pairs.append((first.ours, second.ours))
                     judge(second, first.ours)
                     found.append(first)
                 else:
                     second.name += ", all cores"
                     second.seconds = {k: t for k, t in second.seconds.items() if "stated" not in k}
                 found.append(second)
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    total = Figure("gradient / value, geometric mean (as seconds)", {"weft": mean}).within(RATIO)
-    return [*found, total]
+    values, gradients = (math.exp(sum(map(math.log, times)) / len(pairs)) for times in zip(*pairs))
+    both = Figure("geometric mean of the gradients", {"weft": gradients, "of the values": values})
+    return [*found, both.times_at_most(RATIO, values, "the values'")]
 
 
 def judge(f: Any, value: float) -> None:
