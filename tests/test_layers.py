@@ -11,10 +11,12 @@ import weft
 
 ROOT = Path(weft.__file__).parent
 
-BASE = {"errors", "pytrees", "_runtime", ""}
+BASE = {"errors", "pytrees", "dtypes", "_runtime", ""}
 ALLOWED: dict[str, set[str]] = {
     "errors": {"ir"},  # for type checkers only
     "pytrees": set(),
+    "dtypes": set(),
+    "ad_checkpoint": {"api"},
     "tree": {"tree_util"},
     "tree_util": {"pytrees"},
     "ir": {"primitives"},  # the parser reads the table of primitives

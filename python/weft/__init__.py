@@ -25,20 +25,32 @@ from weft.runtime.devices import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Array", "CompileError", "Device", "StagingError", "block_until_ready", "default_backend", "default_device",
-    "device_count", "device_get", "device_put", "devices", "export", "grad", "jit", "jvp", "local_device_count",
-    "local_devices", "value_and_grad", "vjp", "vmap",
+    "Array", "CompileError", "Device", "StagingError", "block_until_ready", "checkpoint", "checkpoint_policies",
+    "custom_jvp", "custom_vjp", "default_backend", "default_device", "device_count", "device_get", "device_put",
+    "devices", "export", "grad", "jit", "jvp", "local_device_count", "local_devices", "remat", "value_and_grad", "vjp",
+    "vmap",
 ]  # fmt: skip
 
-_SUBMODULES = ("lax", "numpy", "tree", "tree_util")
+_SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "numpy", "tree", "tree_util")
+
+_LATER = {
+    "checkpoint": "weft.api.checkpoint",
+    "checkpoint_policies": "weft.api.checkpoint",
+    "custom_jvp": "weft.api.custom",
+    "custom_vjp": "weft.api.custom",
+    "remat": "weft.api.checkpoint",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Library modules are imported when they are first named."""
+    """Library modules, and the less common functions, are imported when they are first named."""
     if name in _SUBMODULES:
         return importlib.import_module(f"weft.{name}")
+    if name in _LATER:
+        value = globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+        return value
     raise AttributeError(f"module 'weft' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_SUBMODULES])
+    return sorted({*globals(), *_SUBMODULES, *_LATER})

@@ -14,6 +14,7 @@ from weft.frontend.canonical import PREFIX
 from weft.frontend.frame import Frame, VarLoc
 from weft.ir.nodes import Var
 from weft.staged import arith, indexing
+from weft.staged.checkpoint import Checkpointed
 from weft.staged.value import Staged, lift, size_object
 
 
@@ -145,6 +146,12 @@ def static_items(value: Any, node: Any, frame: Frame) -> list[Any]:
         if not value.type.shape:
             raise arith.op_error(TypeError, "cannot unpack a scalar")
         return [value[i] for i in range(len(value))]  # type: ignore[index]
+    if isinstance(value, Checkpointed):
+        raise StagingError(
+            "weft.checkpoint has an effect in a `for` statement only",
+            remedy="write the loop as a statement, or leave weft.checkpoint out",
+            loc=expressions.state().loc,
+        )
     if isinstance(value, calls.Loopable):
         n = expressions.state().fix(value.trip(), "the number of iterations is needed while staging")
         return [value.item(size_object(i)) for i in range(n)]

@@ -17,6 +17,7 @@ from weft.frontend.frame import State
 from weft.ir.types import f64
 from weft.staged import arith
 from weft.staged.arith import prim
+from weft.staged.checkpoint import Checkpointed
 from weft.staged.context import current
 from weft.staged.loops import Enumerate, Loopable, Range, Reversed, Zip, loopable
 from weft.staged.value import Staged, is_number, lift, py_kind, size_object, wrap
@@ -54,6 +55,18 @@ def lifted(x: Any) -> Any:
 # -- iteration -------------------------------------------------------------------------------------------------------
 
 
+def _part(x: Any) -> Loopable | None:
+    """``x`` as what a loop runs over without unrolling."""
+    found = loopable(lifted(x))
+    if isinstance(found, Checkpointed):
+        raise StagingError(
+            "weft.checkpoint inside zip, enumerate or reversed has no effect",
+            remedy="put it around them: `for i, x in weft.checkpoint(enumerate(xs))`",
+            loc=current().loc,
+        )
+    return found
+
+
 @builtin(range)
 def range_(*args: Any) -> Any:
     """``range`` with run-time bounds."""
@@ -82,9 +95,7 @@ def len_(x: Any) -> Any:
 @builtin(enumerate)
 def enumerate_(x: Any, start: Any = 0) -> Any:
     """``enumerate``."""
-    part = loopable(lifted(x))
-    if part is not None and not isinstance(x, range):
-        return Enumerate(part, start)
+    part = _part(x)
     if part is not None:
         return Enumerate(part, start)
     return [
@@ -95,7 +106,7 @@ def enumerate_(x: Any, start: Any = 0) -> Any:
 @builtin(zip)
 def zip_(*xs: Any, strict: bool = False) -> Any:
     """``zip``: stays a loop if all its parts do."""
-    parts = [loopable(lifted(x)) for x in xs]
+    parts = [_part(x) for x in xs]
     if parts and all(p is not None for p in parts):
         return Zip([p for p in parts if p is not None], strict)
     known = [len(x) for x, p in builtins.zip(xs, parts) if p is None and hasattr(x, "__len__")]
@@ -124,7 +135,7 @@ def reversed_(x: Any) -> Any:
         return x[::-1]
     if isinstance(x, Range):
         return x.reversed()
-    part = loopable(lifted(x))
+    part = _part(x)
     return Reversed(part) if part is not None else items(x)[::-1]
 
 

@@ -45,6 +45,7 @@ from weft.ir.sizes import Size, vars_of_type
 from weft.ir.types import ArrayType, bool_, i64, scalar
 from weft.staged import arith
 from weft.staged.arith import prim
+from weft.staged.checkpoint import blocked
 from weft.staged.context import Location
 from weft.staged.value import Cell, Staged, lift, size_object, wrap
 
@@ -400,9 +401,10 @@ def fixpoint(c: Carries, attempt: Callable[[], bool]) -> None:
 
 
 def staged_for(
-    trip: Size, body: Callable[[Staged], Any], node: Any, frame: Frame, *, names: list[Any], label: str = "i"
-) -> None:
-    """A loop of ``trip`` iterations; ``body(k)`` stages one."""
+    trip: Size, body: Callable[[Staged], Any], node: Any, frame: Frame, *, names: list[Any], label: str = "i",
+    levels: int = 1,
+) -> None:  # fmt: skip
+    """A loop of ``trip`` iterations; ``body(k)`` stages one. With more than one level it is checkpointed."""
     s = expressions.state()
     c = Carries(s, frame, node, names)
     done: list[Any] = []
@@ -444,7 +446,10 @@ def staged_for(
             fixpoint(c, attempt)
     block, contents = done
     with s.builder.at(frame.parsed.loc(node)):
-        outs = s.builder.for_(trip, c.inits(), block)
+        if levels > 1:
+            outs = blocked(s.builder, trip, c.inits(), block, levels, frame.parsed.loc(node))
+        else:
+            outs = s.builder.for_(trip, c.inits(), block)
         c.leave(outs, contents, lambda: s.at_least(trip, 1) or _staged_bool(arith.gt(size_object(trip), 0)))
 
 

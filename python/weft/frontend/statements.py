@@ -25,6 +25,7 @@ from weft.ir.nodes import lit
 from weft.ir.types import bool_
 from weft.staged import arith
 from weft.staged.arith import prim
+from weft.staged.checkpoint import Checkpointed
 from weft.staged.context import NeedsStatic
 from weft.staged.value import Staged, lift
 
@@ -243,6 +244,8 @@ def _for_each(it: calls.Loopable | None, value: Any, learnt: _Learnt, node: Any,
             try:
                 return _loop(it, node, frame)
             except (NeedsStatic, StructureChanges) as e:
+                if isinstance(it, Checkpointed):
+                    raise
                 t.undo()
                 trip = s.number(it.trip())
                 if trip is None or trip > MAX_UNROLL:
@@ -269,8 +272,14 @@ def _loop(it: calls.Loopable, node: Any, frame: Frame) -> Signal:
             assign(node.target, it.item(k), frame)
             return _body(node, frame)
 
-        staged_for(trip, one, node, frame, names=names, label=label)
+        levels = it.levels if isinstance(it, Checkpointed) else 1
+        staged_for(trip, one, node, frame, names=names, label=label, levels=levels)
         return None
+    if isinstance(it, Checkpointed):
+        raise error(
+            "a checkpointed loop with a 'break' or 'return' in it", node, frame,
+            "run all iterations, and skip the rest of the body with `if`",
+        )  # fmt: skip
     # with a break: a while loop over a counter of its own
     counter = _internal(f"at{node.stop}", frame)
     assign_name(counter, lift(0), frame)

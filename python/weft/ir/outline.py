@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from weft.ir.nodes import Atom, Block, Function, Lit, Loc, Renamer, Var, dim, free_vars, vars_in_static
+from weft.ir.nodes import Atom, Block, Function, Loc, Renamer, Var, dim, free_vars, vars_in_static
 from weft.ir.sizes import Size, map_size, resolve
 from weft.ir.types import ArrayType
 
 
-class _Settled(Renamer):
+class Settled(Renamer):
     """Copies with every size under its representative, as the staging under way knows it."""
 
     def _lookup(self, v: Var) -> Size | None:
@@ -36,12 +36,12 @@ def outline(name: str, block: Block, loc: Loc | None = None) -> tuple[Function, 
     captured
         What to pass for the latter.
     """
-    settled = _Settled().block(block)
+    settled = Settled().block(block)
     free = list(free_vars(settled))
     for v in free:  # grows: the sizes that their types name
-        free += [u for u in vars_in_static(_Settled().static(v.type)) if u not in free]
+        free += [u for u in vars_in_static(Settled().static(v.type)) if u not in free]
     captured = tuple(free)
-    closed = _Settled()
+    closed = Settled()
     params = closed.bind_all((*captured,))
     body = closed.block(settled)
     return Function(name, Block((*body.params, *params), body.stmts, body.results), (), {}, loc), captured
@@ -107,4 +107,16 @@ def trimmed(func: Function, keep: int = 0) -> tuple[Function, tuple[int, ...]]:
     return Function(func.name, body, sizes, {}, func.loc), tuple(left)
 
 
-__all__ = ["Lit", "call_types", "outline", "trimmed"]
+def closed_call(func: Function, args: Sequence[Atom]) -> tuple[Function, tuple[Atom, ...]]:
+    """A function that closes over nothing, and its operands: what ``func`` names of the outside is passed to it."""
+    free = free_vars(func)
+    for v in free:  # grows
+        free += [u for u in vars_in_static(v.type) if u not in free]
+    if not free:
+        return func, tuple(args)
+    renamer = Renamer()
+    sizes = tuple([(renamer.bind(v), p, axis) for v, p, axis in func.sizes])
+    more = renamer.bind_all(free)
+    body = renamer.block(func.body)
+    params = (*body.params, *more)
+    return Function(func.name, Block(params, body.stmts, body.results), sizes, {}, func.loc), (*args, *free)

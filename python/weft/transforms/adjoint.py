@@ -30,7 +30,7 @@ from weft.ir.nodes import (
     free_vars,
     lit,
 )  # fmt: skip
-from weft.ir.outline import call_types, trimmed
+from weft.ir.outline import call_types, closed_call, trimmed
 from weft.ir.rules import Remat
 from weft.ir.sizes import Size, dim
 from weft.ir.types import i64, is_inexact, scalar
@@ -166,11 +166,11 @@ class Adjoint:
             given = [self.get(o) for o in s.outs]
             func, backward = remat_halves(s.func, wanted, [ct is not None for ct in given], s.rule.policy)
             saved = self.grown(s, func)
-            operands = [*names.all(s.args), *names.all(saved), *[ct for ct in given if ct is not None]]
+            operands = [*names.all(s.args), *saved, *[ct for ct in given if ct is not None]]
             backward, places = trimmed(backward)
-            operands = [operands[k] for k in places]
+            backward, passed = closed_call(backward, [operands[k] for k in places])
             again = Remat(s.rule.policy, again=True)
-            found: Sequence[Atom] = self.b.call(backward, operands, call_types(backward, operands), again)
+            found: Sequence[Atom] = self.b.call(backward, passed, call_types(backward, passed), again)
             targets = [a for a, on in zip(s.args, wanted, strict=True) if on]
         elif s.rule is not None:
             rule = s.rule
@@ -179,19 +179,34 @@ class Adjoint:
             residuals = self.grown(s, func)
             s.rule = None
             cts = [self.get_or_zeros(o) for o in s.outs[:n] if is_inexact(o.type.dtype)]
-            found = splice(self.b, backward, [*names.all(residuals), *cts])
+            found = splice(self.b, backward, [*residuals, *cts])
             targets = [a for a, on in zip(s.args, rule.explicit, strict=True) if on]
         else:
             raise TypeError(f"a call without a rule is inlined before differentiation: {s.func.name}")
         for a, ct in zip(targets, found, strict=True):
             self.add(a, ct)
 
-    def grown(self, s: Call, func: Function) -> list[Var]:
-        """Let the forward call be one of ``func``, which has more results; these."""
-        new = residual_vars(func, call_types(func, s.args), len(s.outs))
-        s.func = func
+    def grown(self, s: Call, func: Function) -> list[Atom]:
+        """Let the forward call be one of ``func``, which has more results; these, as the adjoint names them. Those that
+        are its own operands or their sizes (which types name) are not handed through."""
+        n, names = len(s.outs), self.tape.names
+        func, s.args = closed_call(func, s.args)
+        given = dict(zip(func.params, s.args, strict=True))
+        sizes: dict[Atom, Size] = {v: s.args[p].type.shape[axis] for v, p, axis in func.sizes}
+        extra = func.results[n:]
+        made = [r for r in dict.fromkeys(extra) if isinstance(r, Var) and r not in given and r not in sizes]
+        s.func = replace(func, body=Block(func.params, func.body.stmts, (*func.results[:n], *made)))
+        new = residual_vars(s.func, call_types(s.func, s.args), n)
         self.tape.grow(s, new)
-        return new
+        given.update(zip(made, new, strict=True))
+        return [
+            self.b.atom(names.static(sizes[r]))
+            if r in sizes
+            else names.atom(given.get(r, r))
+            if isinstance(r, Var)
+            else r
+            for r in extra
+        ]
 
     def captured(self, *blocks: Block) -> list[Var]:
         """The active variables of outer blocks that these blocks name."""

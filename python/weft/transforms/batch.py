@@ -176,7 +176,9 @@ class _Lifter:
         bound = self._bind_size()
         if bound is not None:
             sizes.insert(0, (bound, self.flags.index(True), 0))
-        params = tuple([self._param(p, flag) for p, flag in zip(f.params, self.flags, strict=True)])
+        # a parameter's sizes may be parameters that stand after it
+        self.same.bind_all([p for p, flag in zip(f.params, self.flags, strict=True) if not flag])
+        params = tuple([self._param(p, flag) if flag else self._kept(p) for p, flag in zip(f.params, self.flags)])
         out_flags = [on or self.plan.is_batched(r) for r, on in zip(f.results, self.force, strict=True)]
         for r, p in f.updates.items():
             if self.plan.is_batched(f.results[r]) and not self.flags[p]:
@@ -213,6 +215,11 @@ class _Lifter:
         lanes = Var(scalar(i64), "lanes")
         self.size = dim(lanes)
         return lanes
+
+    def _kept(self, p: Var) -> Var:
+        new = self.same.atoms[p]
+        assert isinstance(new, Var)
+        return new
 
     def _param(self, p: Var, flag: bool) -> Var:
         if not flag:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from weft.errors import StagingError
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Block, Call, For, Function, If, Map, Op, Renamer, Stmt, Var, While
-from weft.ir.outline import call_types
+from weft.ir.outline import call_types, closed_call
 from weft.ir.rules import CustomJVP, CustomVJP, Remat
 from weft.ir.types import ArrayType, is_inexact
 from weft.primitives.declare import zeros
@@ -155,7 +155,7 @@ class _Forward:
             found = splice(self.b, s.rule.rule(), [*args, *ts])
         elif isinstance(s.rule, Remat):
             both = simplify(jvp(s.func, active))
-            operands = [*args, *[t for t in given if t is not None]]
+            both, operands = closed_call(both, [*args, *[t for t in given if t is not None]])
             found = self.b.call(both, operands, call_types(both, operands), s.rule)
         elif isinstance(s.rule, CustomVJP):
             raise forward_only(s.rule, s.loc)

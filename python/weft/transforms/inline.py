@@ -2,7 +2,7 @@
 
 What is computed again on purpose (`Remat`) gets its operands through `barrier`, an identity that nothing looks through:
 otherwise the second computation would be recognised as equal to the first, whose values would then be kept for it.
-`drop_barriers` takes them out, once everything that shares equal values has run.
+`drop_barriers` takes them out (and the names that `checkpoint_name` gave), once everything that shares values has run.
 """
 
 from __future__ import annotations
@@ -99,21 +99,25 @@ def _apart(s: Call) -> tuple[list[Stmt], tuple[Atom, ...]]:
 
 
 def drop_barriers(f: Function) -> Function:
-    """``f`` with the operands of barriers in the place of their results."""
-    barrier = REGISTRY["barrier"]
-    if not any([isinstance(s, Op) and s.prim is barrier for s in walk(f.body)]):
+    """``f`` with the operands of barriers and names in the place of their results."""
+    if not any([_transparent(s) for s in walk(f.body)]):
         return f
     return _Unbarred().function(f)
 
 
+def _transparent(s: Stmt) -> bool:
+    return isinstance(s, Op) and s.prim in (REGISTRY["barrier"], REGISTRY["named"])
+
+
 class _Unbarred(Renamer):
-    """Copies without barriers."""
+    """Copies without barriers and names."""
 
     def block(self, b: Block) -> Block:
         params = self.bind_all(b.params)
         stmts: list[Stmt] = []
         for s in b.stmts:
-            if isinstance(s, Op) and s.prim is REGISTRY["barrier"]:
+            if _transparent(s):
+                assert isinstance(s, Op)
                 self.atoms[s.outs[0]] = self.atom(s.args[0])
             else:
                 stmts.append(self.stmt(s))

@@ -1,0 +1,226 @@
+"""Calls that keep a rule: staging a function into one of its own, and its rules when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from weft.api import staging as st
+from weft.api.zeros import zeros_of
+from weft.errors import StagingError
+from weft.frontend.frame import StagedFunction, State
+from weft.frontend.trees import Tree, describe, flatten, leaf_types, unflatten
+from weft.ir.nodes import Atom, Block, Function, Var, free_vars
+from weft.ir.outline import Settled, call_types, outline, trimmed
+from weft.ir.rules import Rule
+from weft.ir.types import ArrayType, is_inexact
+from weft.staged.value import Staged, lift
+from weft.transforms.simplify import simplify
+
+
+def shape_of(tree: Tree) -> Any:
+    """A structure without its leaves' types."""
+    if tree.kind == "leaf":
+        return "leaf"
+    return (tree.kind, tree.fixed if tree.kind != "static" else repr(tree.fixed), tuple(map(shape_of, tree.children)))
+
+
+def name_of(v: Any) -> str:
+    """What the program calls a staged value."""
+    if v.cell is not None and v.cell.name:
+        return str(v.cell.name)
+    a = v.cell.atom if v.cell is not None else v._atom
+    return getattr(a, "name", "") or ""
+
+
+@dataclass
+class Site:
+    """A call of a function with a rule.
+
+    Attributes
+    ----------
+    name
+        The function's name.
+    args
+        Its arguments, with staged leaves.
+    nondiff
+        The places of arguments that are not differentiated.
+    leaves
+        The leaves of the others that have derivatives: the first parameters of ``func``.
+    func
+        The function, closed: its further parameters are ``captured`` (sizes, integers, what it closes over).
+    tree, outs
+        The structure of its result, and the results' types.
+    """
+
+    s: State
+    name: str
+    args: tuple[Any, ...]
+    nondiff: frozenset[int]
+    leaves: list[Staged] = field(default_factory=list)
+    func: Function | None = None
+    captured: tuple[Var, ...] = ()
+    tree: Any = None
+    outs: list[tuple[ArrayType, str]] = field(default_factory=list)
+    written: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.trees: list[Tree] = []
+        self._all: list[list[Any]] = []
+        for i, a in enumerate(self.args):
+            mine: list[Any] = []
+            self.trees.append(flatten(a, self.s, mine))
+            self._all.append(mine)
+            if i not in self.nondiff:
+                self.leaves += [v for v in mine if is_inexact(v.type.dtype)]
+        self.types = [(v.type, v.flavour, name_of(v)) for v in self.leaves]
+
+    # -- arguments -------------------------------------------------------------------------------------------------
+
+    def replaced(self, values: Sequence[Any], other: Callable[[Any], Any] = lambda v: v) -> list[Any]:
+        """The arguments with other values for the leaves that have derivatives."""
+        rest = iter(values)
+        out: list[Any] = []
+        for i, (tree, mine) in enumerate(zip(self.trees, self._all, strict=True)):
+            if i in self.nondiff:
+                out.append(self.args[i])
+                continue
+            items = [next(rest) if is_inexact(v.type.dtype) else other(v) for v in mine]
+            out.append(unflatten(tree, iter(items), self.s))
+        return out
+
+    def diff(self, args: Sequence[Any]) -> tuple[Any, ...]:
+        """The arguments that are differentiated."""
+        return tuple([a for i, a in enumerate(args) if i not in self.nondiff])
+
+    def fixed(self) -> tuple[Any, ...]:
+        """The arguments that are not differentiated."""
+        return tuple([self.args[i] for i in sorted(self.nondiff)])
+
+    def tangents(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """Tangents in the structure of the differentiated arguments; integers have float0 zeros."""
+        return self.diff(self.replaced(values, zeros_of))
+
+    # -- the call --------------------------------------------------------------------------------------------------
+
+    def stage(self, fun: Any) -> None:
+        """Stage the function."""
+        inner = st.stage_inner(fun, lambda staged: (tuple(self.replaced(staged)), {}), self.types)
+        self.tree = inner.tree
+        self.written = inner.written
+        self.outs = [
+            (r.type, leaf.flavour) for r, leaf in zip(inner.function.results, leaf_types(inner.tree), strict=False)
+        ]
+        func, captured = outline(self.name, inner.function.body, self.s.loc)
+        n = len(self.types)
+        self.func, places = trimmed(simplify(func), keep=n)
+        self.captured = tuple([captured[k - n] for k in places[n:]])
+
+    def call(self, rule: Rule) -> Any:
+        """Emit the call; its result."""
+        assert self.func is not None
+        atoms: list[Atom] = [*[v.atom for v in self.leaves], *self.captured]
+        try:
+            types = call_types(self.func, atoms)
+        except ValueError as e:
+            raise StagingError(
+                f"{e}: such a function can have no rule of its own",
+                remedy="give the result a size that its arguments tell",
+                loc=self.s.loc,
+            ) from None
+        outs = self.s.builder.call(self.func, atoms, types, rule)
+        for leaf, result in self.written:
+            self.leaves[leaf].put(outs[result])
+        return st.take(self.tree, outs[: len(leaf_types(self.tree))])
+
+    @property
+    def explicit(self) -> tuple[bool, ...]:
+        """Which parameters of the function have derivatives by the rule."""
+        return (*[True] * len(self.types), *[False] * len(self.captured))
+
+    # -- rules -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Stage something of this call at another time."""
+        loc = self.s.loc
+        with self.s.builder.apart():
+            try:
+                yield
+            finally:
+                self.s.loc = loc
+
+    def close(self, name: str, block: Block, head: int) -> Function:
+        """A block as a function whose parameters are the first ``head`` of the block's, then what the call captured,
+        then the others.
+
+        Raises
+        ------
+        StagingError
+            It names values of a function around it that the call does not pass.
+        """
+        settled = Settled()
+        captured = settled.bind_all(self.captured)
+        body = settled.block(block)
+        params = (*body.params[:head], *captured, *body.params[head:])
+        f = Function(name, Block(params, body.stmts, body.results))
+        known = {*self.s.params, *[v for v, _, _ in self.s.symbols]}  # type: ignore[attr-defined]
+        if any([v not in known for v in free_vars(f)]):
+            raise StagingError(
+                f"the rule of {self.name} closes over a run-time value of the function around it",
+                remedy="pass the value as an argument (nondiff_argnums, if it is not to be differentiated)",
+                loc=self.s.loc,
+            )
+        return simplify(f)
+
+
+def fitting(v: Any, t: ArrayType) -> Atom | None:
+    """A leaf's atom, if it is of a type (Python numbers become scalars of its dtype)."""
+    from weft.staged.arith import cast
+
+    v = lift(v)
+    weak = v.flavour == "py" and not t.shape and is_inexact(t.dtype)
+    if (v.type.dtype != t.dtype and not weak) or not st.same_sizes(v.sizes, t.shape):
+        return None
+    return cast(v.atom, t.dtype)
+
+
+def unchanged(fn: Any) -> Callable[[], bool]:
+    """A question: whether what a function defined inside staged code closes over is still what it is now."""
+    now = _closure(fn)
+    return lambda: _closure(fn) == now
+
+
+def _closure(fn: Any, seen: frozenset[int] = frozenset()) -> list[Any]:
+    fn = getattr(fn, "fn", fn)
+    if not isinstance(fn, StagedFunction) or id(fn) in seen:
+        return [id(fn)]
+    import gast
+
+    found: list[Any] = []
+    names = {n.id for n in gast.walk(fn.parsed.node) if isinstance(n, gast.Name)}
+    for name in sorted(names):
+        frame = fn.frame
+        while frame is not None and name not in frame.locals:
+            frame = frame.enclosing  # type: ignore[assignment]
+        if frame is None:
+            continue
+        value = frame.locals[name]
+        if isinstance(value, StagedFunction):
+            found += _closure(value, seen | {id(fn)})
+            continue
+        leaves: list[Any] = []
+        boxes: list[Any] = []
+        try:
+            tree = flatten(value, st.state(), leaves, boxes)
+        except TypeError:
+            found.append(id(value))
+            continue
+        found.append((name, repr(shape_of(tree)), [id(b) for b in boxes]))
+        found += [v.cell.atom if v.cell is not None else v._atom or v.extent for v in leaves]
+    return found
+
+
+__all__ = ["Site", "describe", "fitting", "name_of", "shape_of", "unchanged"]
