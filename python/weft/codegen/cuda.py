@@ -132,7 +132,7 @@ class Host(Statements):
     """Prints what the host does: memory, outline, launches."""
 
     def __init__(self, planned: DeviceProgram, printed: list[Printed], names: list[str]) -> None:
-        super().__init__()
+        super().__init__(device=True)
         self.planned = planned
         self.printed = {k.kernel: k for k in printed}
         self.numbers = {n: i for i, n in enumerate(names)}

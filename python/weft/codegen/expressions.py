@@ -112,8 +112,8 @@ def reduction_clause(prim: Primitive, dtype: DType) -> str | None:
 class Expressions:
     """Prints expressions; ``name`` gives variables and buffers their names."""
 
-    def __init__(self) -> None:
-        self.names = Names()
+    def __init__(self, device: bool = False) -> None:
+        self.names = Names(device)
         self.headers: set[str] = set()
 
     # -- names -----------------------------------------------------------------------------------------------------

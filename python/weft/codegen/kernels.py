@@ -37,7 +37,7 @@ class KernelPrinter(Statements):
     """
 
     def __init__(self, kernel: Kernel, slots: dict[Var, int]) -> None:
-        super().__init__()
+        super().__init__(device=True)
         self.kernel = kernel
         self.slots = slots
         for word in ("failed", "team", "Team"):
@@ -321,8 +321,9 @@ class KernelPrinter(Statements):
             better = f"[]({t} a, {t} b) -> bool {{ return {test}; }}"
             self.put(f"const Extremum<{t}> {got} = first_extremum(team, {b_mine}, {w_mine}, {better});")
             self.put(f"if ({got}.where >= 0) {{ {b} = {got}.best; {w} = {got}.where; }}")
-        if writes:
+        if writes and not (parts or found):
             self.put("team.sync();")
+        if writes or parts or found:  # a reduction is a meeting too
             self.stale = set()
         elif self.stale is not None:
             self.stale.update(a.buffer for a in inside)

@@ -15,13 +15,19 @@ virtual void volatile while xor xor_eq compl linux unix ctx inputs scalars sizes
 """
 
 
+_OF_DEVICES = ("team.h", "launch.h", "complex_device.h")
+
+
 @functools.cache
-def reserved() -> frozenset[str]:
-    """Words a variable cannot be called: C++'s, the skeletons', and every name that the kernel headers mention."""
+def reserved(device: bool = False) -> frozenset[str]:
+    """Words a variable cannot be called: C++'s, the skeletons', and every name that the headers mention which a file
+    for the processor, or for a device, may include."""
     from weft.runtime.paths import kernels_dir
 
     words = set(_KEYWORDS.split())
     for header in sorted(kernels_dir().glob("*.h")):
+        if header.name in _OF_DEVICES and not device:
+            continue
         text = re.sub(r"//.*", "", header.read_text())
         words.update(w for w in re.findall(r"[A-Za-z_]\w*", text) if len(w) > 2)
         words.update(re.findall(r"#\s*define\s+(\w+)", text))
@@ -31,7 +37,8 @@ def reserved() -> frozenset[str]:
 class Names:
     """Hands out names: the hint if it is free, else with a number."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: bool = False) -> None:
+        self._reserved = reserved(device)
         self._names: dict[Any, str] = {}
         self._taken: set[str] = set()
         self._next: dict[str, int] = {}
@@ -69,8 +76,7 @@ class Names:
         if base[0].isdigit() or base.startswith("__"):
             base = "v" + base.lstrip("_")
         name = base
-        known = reserved()
-        while name in self._taken or name in known:
+        while name in self._taken or name in self._reserved:
             self._next[base] = self._next.get(base, 0) + 1
             name = f"{base}{self._next[base]}" if not base[-1].isdigit() else f"{base}_{self._next[base]}"
         self._taken.add(name)

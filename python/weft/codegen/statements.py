@@ -19,8 +19,8 @@ from weft.lowering import loops as L
 class Statements(Expressions):
     """Prints statements; ``lines`` collects them."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, device: bool = False) -> None:
+        super().__init__(device)
         self.lines: list[str] = []
         self.depth = 1
         self.chunk: str | None = None  # inside a parallel body: how it leaves on a failure

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from weft.ir.nodes import Var
 from weft.ir.sizes import Size, size_vars
+from weft.ir.types import scalar
 from weft.lowering import loops as L
 from weft.lowering.depends import Freedom, freedom
 from weft.lowering.values import loads
@@ -75,7 +76,29 @@ def _turned(facts: Facts, s: L.Loop) -> Cover | None:
             break
         domain.append((loop.var, loop.size))
         body = [*body[:-1], *loop.body]
-    return domain, [L.Loop(s.var, s.size, body, reverse=s.reverse, loc=s.loc)], frozenset()
+    loop = L.Loop(s.var, s.size, body, reverse=s.reverse, loc=s.loc)
+    return domain, _in_register(loop) or [loop], frozenset()
+
+
+def _in_register(s: L.Loop) -> Stmts | None:
+    """A loop that accumulates into one element, which a variable holds meanwhile."""
+    if not s.body or not isinstance(w := s.body[-1], L.Write) or w.combine is not None:
+        return None
+    lets, place = [x for x in s.body if isinstance(x, L.Let)], w.place
+    if len(lets) != len(s.body) - 1 or {x.var for x in lets} & (at := {v for i in place.index for v in size_vars(i)}):
+        return None
+    reads = any(y.place.buffer is place.buffer for x in lets if x.expr is not None for y in loads(x.expr))
+    if s.var in at or reads:
+        return None
+    match w.expr:
+        case L.Combine(prim=p, left=L.Load(place=q), right=e) if q.index == place.index and q.buffer is place.buffer:
+            if any(y.place.buffer is place.buffer for y in loads(e)):
+                return None
+            acc = Var(scalar(place.buffer.dtype), place.buffer.name or "s")
+            step = L.Assign(acc, L.Combine(p, L.Ref(acc), e, w.expr.dtype))
+            loop = L.Loop(s.var, s.size, [*lets, step], reverse=s.reverse, loc=s.loc)
+            return [L.Let(acc, L.Load(place), mutable=True), loop, L.Write(place, L.Ref(acc))]
+    return None
 
 
 def _next_loop(facts: Facts, body: Stmts) -> tuple[Stmts, L.Loop] | None:

@@ -18,14 +18,13 @@ __device__ void branch_0_of(const f64* __restrict x, f64* __restrict s_parts, co
       s_part_mine = maximum(s_part_mine, x[i]);
     }
     s_part = maximum(s_part, team.reduce(s_part_mine, [](f64 a, f64 b) -> f64 { return maximum(a, b); }));
-    team.sync();
     if (team.lead()) {
       s_parts[block1] = s_part;
     }
     team.sync();
   }
 }
-extern "C" __global__ void branch_0(const f64* __restrict x, f64* __restrict s_parts, const i64 blocks1, const i64 length, const i64 x_n) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) branch_0(const f64* __restrict x, f64* __restrict s_parts, const i64 blocks1, const i64 length, const i64 x_n) {
   branch_0_of<Block>(x, s_parts, blocks1, length, x_n);
 }
 
@@ -43,12 +42,12 @@ __device__ void branch_1_of(const f64* __restrict s_parts, const i64 blocks1, co
     *v_slot = v1;
   }
 }
-extern "C" __global__ void branch_1(const f64* __restrict s_parts, const i64 blocks1, const f64 limit, bool* __restrict v_slot) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) branch_1(const f64* __restrict s_parts, const i64 blocks1, const f64 limit, bool* __restrict v_slot) {
   branch_1_of<Block>(s_parts, blocks1, limit, v_slot);
 }
 
 // tests/cuda/golden.py:110
-extern "C" __global__ void branch_2(f64* __restrict y, const f64* __restrict x, const i64 x_n, const f64 limit) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) branch_2(f64* __restrict y, const f64* __restrict x, const i64 x_n, const f64 limit) {
   const Thread team;
   // 110: y = x - limit
   for (i64 i = team.index(); i < x_n; i += team.count()) {
@@ -57,7 +56,7 @@ extern "C" __global__ void branch_2(f64* __restrict y, const f64* __restrict x, 
 }
 
 // tests/cuda/golden.py:112
-extern "C" __global__ void branch_3(f64* __restrict y, const f64* __restrict x, const i64 x_n, const f64 limit) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) branch_3(f64* __restrict y, const f64* __restrict x, const i64 x_n, const f64 limit) {
   const Thread team;
   // 112: y = x * limit
   for (i64 i = team.index(); i < x_n; i += team.count()) {
@@ -66,7 +65,7 @@ extern "C" __global__ void branch_3(f64* __restrict y, const f64* __restrict x, 
 }
 
 // tests/cuda/golden.py:113
-extern "C" __global__ void branch_4(f64* __restrict out0, const f64* __restrict y, const i64 x_n) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) branch_4(f64* __restrict out0, const f64* __restrict y, const i64 x_n) {
   const Thread team;
   // 113: return y + 1.0
   for (i64 i = team.index(); i < x_n; i += team.count()) {

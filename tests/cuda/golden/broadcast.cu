@@ -4,7 +4,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:50
-extern "C" __global__ void broadcast_0(const f64* __restrict column1, f64* __restrict out0, const f64* __restrict x, const f64* __restrict row1, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) broadcast_0(const f64* __restrict column1, f64* __restrict out0, const f64* __restrict x, const f64* __restrict row1, const i64 x_0, const i64 x_1) {
   const Thread team;
   // 50: return x * column[:, None] + row
   for (i64 at = team.index(); at < x_0 * x_1; at += team.count()) {

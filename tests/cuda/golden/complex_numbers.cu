@@ -5,7 +5,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:131
-extern "C" __global__ void complex_numbers_0(c128* __restrict out0, const c128* __restrict z, const i64 z_n) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) complex_numbers_0(c128* __restrict out0, const c128* __restrict z, const i64 z_n) {
   const Thread team;
   // 131: return np.exp(z) / np.sqrt(z + 1j)
   for (i64 i = team.index(); i < z_n; i += team.count()) {

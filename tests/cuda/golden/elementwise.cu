@@ -4,7 +4,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:45
-extern "C" __global__ void elementwise_0(f64* __restrict out0, const f64* __restrict x, const f64* __restrict y, const i64 x_n, const f64 a) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) elementwise_0(f64* __restrict out0, const f64* __restrict x, const f64* __restrict y, const i64 x_n, const f64 a) {
   const Thread team;
   // 45: return np.tanh(a * x + y) / (1.0 + x * x)
   for (i64 i = team.index(); i < x_n; i += team.count()) {

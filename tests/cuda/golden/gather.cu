@@ -3,7 +3,7 @@
 
 namespace weft {
 
-extern "C" __global__ void gather_0(const i64* __restrict k, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) gather_0(const i64* __restrict k, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   for (i64 i = team.index(); i < k_n; i += team.count()) {
@@ -14,7 +14,7 @@ extern "C" __global__ void gather_0(const i64* __restrict k, const i64 k_n, cons
 }
 
 // tests/cuda/golden.py:76
-extern "C" __global__ void gather_1(const i64* __restrict k, f64* __restrict out0, const f64* __restrict x, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) gather_1(const i64* __restrict k, f64* __restrict out0, const f64* __restrict x, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 76: return 2.0 * x[k]

@@ -3,7 +3,7 @@
 
 namespace weft {
 
-extern "C" __global__ void grad_squares_0(const i64* __restrict k, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_squares_0(const i64* __restrict k, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   for (i64 i = team.index(); i < k_n; i += team.count()) {
@@ -14,7 +14,7 @@ extern "C" __global__ void grad_squares_0(const i64* __restrict k, const i64 k_n
 }
 
 // tests/cuda/golden.py:89
-extern "C" __global__ void grad_squares_1(f64* __restrict x_ct, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_squares_1(f64* __restrict x_ct, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 89: return np.sum(x[k] ** 2)
@@ -24,7 +24,7 @@ extern "C" __global__ void grad_squares_1(f64* __restrict x_ct, const i64 x_n, F
 }
 
 // tests/cuda/golden.py:89
-extern "C" __global__ void grad_squares_2(const i64* __restrict k, const f64* __restrict x, f64* __restrict x_ct, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_squares_2(const i64* __restrict k, const f64* __restrict x, f64* __restrict x_ct, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 89: return np.sum(x[k] ** 2)

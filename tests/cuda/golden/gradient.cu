@@ -19,7 +19,6 @@ __device__ void grad_convolution_0_of(const f64* __restrict x, const f64* __rest
     }
     v1 += team.reduce(v1_mine, [](f64 a, f64 b) -> f64 { return a + b; });
     const f64 v2 = tanh(v1);
-    team.sync();
     if (team.lead()) {
       // 124: for i in range(x.size - w.size + 1):
       stack[i] = v2;
@@ -27,15 +26,15 @@ __device__ void grad_convolution_0_of(const f64* __restrict x, const f64* __rest
     team.sync();
   }
 }
-extern "C" __global__ void grad_convolution_0_warp(const f64* __restrict x, const f64* __restrict w, f64* __restrict stack, const i64 x_n, const i64 w_n, const bool v, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_convolution_0_warp(const f64* __restrict x, const f64* __restrict w, f64* __restrict stack, const i64 x_n, const i64 w_n, const bool v, Failure* __restrict failed) {
   grad_convolution_0_of<Warp>(x, w, stack, x_n, w_n, v, failed);
 }
-extern "C" __global__ void grad_convolution_0_block(const f64* __restrict x, const f64* __restrict w, f64* __restrict stack, const i64 x_n, const i64 w_n, const bool v, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_convolution_0_block(const f64* __restrict x, const f64* __restrict w, f64* __restrict stack, const i64 x_n, const i64 w_n, const bool v, Failure* __restrict failed) {
   grad_convolution_0_of<Block>(x, w, stack, x_n, w_n, v, failed);
 }
 
 // tests/cuda/golden.py:124
-extern "C" __global__ void grad_convolution_1(f64* __restrict x_ct, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_convolution_1(f64* __restrict x_ct, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 124: for i in range(x.size - w.size + 1):
@@ -45,7 +44,7 @@ extern "C" __global__ void grad_convolution_1(f64* __restrict x_ct, const i64 x_
 }
 
 // tests/cuda/golden.py:124
-extern "C" __global__ void grad_convolution_2(f64* __restrict w_ct, const i64 w_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_convolution_2(f64* __restrict w_ct, const i64 w_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 124: for i in range(x.size - w.size + 1):
@@ -76,10 +75,10 @@ __device__ void grad_convolution_3_of(const f64* __restrict stack, f64* __restri
     team.sync();
   }
 }
-extern "C" __global__ void grad_convolution_3_warp(const f64* __restrict stack, f64* __restrict w_ct, const f64* __restrict x, f64* __restrict x_ct, const f64* __restrict w, const i64 x_n, const i64 w_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_convolution_3_warp(const f64* __restrict stack, f64* __restrict w_ct, const f64* __restrict x, f64* __restrict x_ct, const f64* __restrict w, const i64 x_n, const i64 w_n, Failure* __restrict failed) {
   grad_convolution_3_of<Warp>(stack, w_ct, x, x_ct, w, x_n, w_n, failed);
 }
-extern "C" __global__ void grad_convolution_3_block(const f64* __restrict stack, f64* __restrict w_ct, const f64* __restrict x, f64* __restrict x_ct, const f64* __restrict w, const i64 x_n, const i64 w_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) grad_convolution_3_block(const f64* __restrict stack, f64* __restrict w_ct, const f64* __restrict x, f64* __restrict x_ct, const f64* __restrict w, const i64 x_n, const i64 w_n, Failure* __restrict failed) {
   grad_convolution_3_of<Block>(stack, w_ct, x, x_ct, w, x_n, w_n, failed);
 }
 

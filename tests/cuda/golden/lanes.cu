@@ -4,7 +4,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:102
-extern "C" __global__ void vmap_root_0(const f64* __restrict a, f64* __restrict x, const i64 a_n) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) vmap_root_0(const f64* __restrict a, f64* __restrict x, const i64 a_n) {
   const Thread team;
   // 102: while abs(x * x - a) > 1e-12:
   for (i64 lane1 = team.index(); lane1 < a_n; lane1 += team.count()) {

@@ -4,7 +4,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:118
-extern "C" __global__ void matmul_0(f64* __restrict out0, const f64* __restrict t, const i64 count1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) matmul_0(f64* __restrict out0, const f64* __restrict t, const i64 count1) {
   const Thread team;
   // 118: return np.maximum(a @ b, 0.0)
   for (i64 i = team.index(); i < count1; i += team.count()) {
@@ -12,7 +12,7 @@ extern "C" __global__ void matmul_0(f64* __restrict out0, const f64* __restrict 
   }
 }
 
-extern "C" __global__ void weft_gemm_f64(bool trans_a, bool trans_b, i64 m, i64 n, i64 k, const f64* a, i64 lda, const f64* b, i64 ldb, f64* c, i64 ldc) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) weft_gemm_f64(bool trans_a, bool trans_b, i64 m, i64 n, i64 k, const f64* a, i64 lda, const f64* b, i64 ldb, f64* c, i64 ldc) {
   gemm_tiles(trans_a, trans_b, m, n, k, a, lda, b, ldb, c, ldc);
 }
 

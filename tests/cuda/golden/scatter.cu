@@ -4,7 +4,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:81
-extern "C" __global__ void scatter_0(f64* __restrict y, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) scatter_0(f64* __restrict y, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 81: y = np.zeros_like(x)
@@ -13,7 +13,7 @@ extern "C" __global__ void scatter_0(f64* __restrict y, const i64 x_n, Failure* 
   }
 }
 
-extern "C" __global__ void scatter_1(const i64* __restrict k, f64* __restrict y, const f64* __restrict x, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) scatter_1(const i64* __restrict k, f64* __restrict y, const f64* __restrict x, const i64 k_n, const i64 x_n, Failure* __restrict failed) {
   const Thread team;
   if (team.any(failed->status != 0)) return;
   // 82: for i in range(k.size):
@@ -22,7 +22,6 @@ extern "C" __global__ void scatter_1(const i64* __restrict k, f64* __restrict y,
     const i64 at = v < 0 ? v + x_n : v;
     // 83: y[k[i]] += x[i]
     if ((u64)at >= (u64)x_n) { failed->set(0, (i64)v, (i64)x_n); return; }
-    if ((u64)i >= (u64)x_n) { failed->set(0, (i64)i, (i64)x_n); return; }
     const i64 at1 = v < 0 ? v + x_n : v;
     if ((u64)at1 >= (u64)x_n) { failed->set(0, (i64)v, (i64)x_n); return; }
     y[at1] = y[at] + x[i];

@@ -17,14 +17,12 @@ __device__ void softmax_0_of(const f64* __restrict x, f64* __restrict out0, f64*
     }
     v = maximum(v, team.reduce(v_mine, [](f64 a, f64 b) -> f64 { return maximum(a, b); }));
     f64 v1 = 0.0;
-    team.sync();
     f64 v1_mine = 0.0;
     for (i64 j = team.rank(); j < x_1; j += team.size()) {
       e[j] = exp(x[i * x_1 + j] - v);
       v1_mine += e[j];
     }
     v1 += team.reduce(v1_mine, [](f64 a, f64 b) -> f64 { return a + b; });
-    team.sync();
     // 71: return e / np.sum(e, axis=1, keepdims=True)
     for (i64 j = team.rank(); j < x_1; j += team.size()) {
       out0[i * x_1 + j] = e[j] / v1;
@@ -32,10 +30,10 @@ __device__ void softmax_0_of(const f64* __restrict x, f64* __restrict out0, f64*
     team.sync();
   }
 }
-extern "C" __global__ void softmax_0_warp(const f64* __restrict x, f64* __restrict out0, f64* __restrict e_space, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) softmax_0_warp(const f64* __restrict x, f64* __restrict out0, f64* __restrict e_space, const i64 x_0, const i64 x_1) {
   softmax_0_of<Warp>(x, out0, e_space, x_0, x_1);
 }
-extern "C" __global__ void softmax_0_block(const f64* __restrict x, f64* __restrict out0, f64* __restrict e_space, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) softmax_0_block(const f64* __restrict x, f64* __restrict out0, f64* __restrict e_space, const i64 x_0, const i64 x_1) {
   softmax_0_of<Block>(x, out0, e_space, x_0, x_1);
 }
 

@@ -4,7 +4,7 @@
 namespace weft {
 
 // tests/cuda/golden.py:95
-extern "C" __global__ void stencil_0(f64* __restrict t, const f64* __restrict x, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) stencil_0(f64* __restrict t, const f64* __restrict x, const i64 x_0, const i64 x_1) {
   const Thread team;
   // 95: x[1:-1, 1:-1] = 0.25 * (x[1:-1, 2:] + x[1:-1, :-2] + x[2:, 1:-1] + x[:-2, 1:-1])
   for (i64 at = team.index(); at < (x_0 - 2) * (x_1 - 2); at += team.count()) {
@@ -14,7 +14,7 @@ extern "C" __global__ void stencil_0(f64* __restrict t, const f64* __restrict x,
   }
 }
 
-extern "C" __global__ void stencil_1(f64* __restrict x, const f64* __restrict t, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) stencil_1(f64* __restrict x, const f64* __restrict t, const i64 x_0, const i64 x_1) {
   const Thread team;
   for (i64 at = team.index(); at < (x_0 - 2) * (x_1 - 2); at += team.count()) {
     i64 j;

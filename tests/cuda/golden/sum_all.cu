@@ -18,14 +18,13 @@ __device__ void sum_all_0_of(const f64* __restrict x, f64* __restrict s_parts, c
       s_part_mine += x[i] * x[i];
     }
     s_part += team.reduce(s_part_mine, [](f64 a, f64 b) -> f64 { return a + b; });
-    team.sync();
     if (team.lead()) {
       s_parts[block1] = s_part;
     }
     team.sync();
   }
 }
-extern "C" __global__ void sum_all_0(const f64* __restrict x, f64* __restrict s_parts, const i64 blocks1, const i64 length, const i64 x_n) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) sum_all_0(const f64* __restrict x, f64* __restrict s_parts, const i64 blocks1, const i64 length, const i64 x_n) {
   sum_all_0_of<Block>(x, s_parts, blocks1, length, x_n);
 }
 
@@ -42,7 +41,7 @@ __device__ void sum_all_1_of(const f64* __restrict s_parts, const i64 blocks1, f
     *v_slot = v;
   }
 }
-extern "C" __global__ void sum_all_1(const f64* __restrict s_parts, const i64 blocks1, f64* __restrict v_slot) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) sum_all_1(const f64* __restrict s_parts, const i64 blocks1, f64* __restrict v_slot) {
   sum_all_1_of<Block>(s_parts, blocks1, v_slot);
 }
 

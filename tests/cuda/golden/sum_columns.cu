@@ -3,7 +3,7 @@
 
 namespace weft {
 
-extern "C" __global__ void sum_columns_0(f64* __restrict out0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) sum_columns_0(f64* __restrict out0, const i64 x_1) {
   const Thread team;
   for (i64 i = team.index(); i < x_1; i += team.count()) {
     out0[i] = 0.0;
@@ -11,13 +11,15 @@ extern "C" __global__ void sum_columns_0(f64* __restrict out0, const i64 x_1) {
 }
 
 // tests/cuda/golden.py:60
-extern "C" __global__ void sum_columns_1(f64* __restrict out0, const f64* __restrict x, const i64 x_1, const i64 x_0) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) sum_columns_1(f64* __restrict out0, const f64* __restrict x, const i64 x_1, const i64 x_0) {
   const Thread team;
   // 60: return np.sum(x, axis=0)
   for (i64 j = team.index(); j < x_1; j += team.count()) {
+    f64 out0_1 = out0[j];
     for (i64 i = 0; i < x_0; ++i) {
-      out0[j] = out0[j] + x[i * x_1 + j];
+      out0_1 += x[i * x_1 + j];
     }
+    out0[j] = out0_1;
   }
 }
 

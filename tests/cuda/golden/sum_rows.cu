@@ -15,17 +15,16 @@ __device__ void sum_rows_0_of(const f64* __restrict x, f64* __restrict out0, con
       s_mine += x[i * x_1 + j];
     }
     s += team.reduce(s_mine, [](f64 a, f64 b) -> f64 { return a + b; });
-    team.sync();
     if (team.lead()) {
       out0[i] = s;
     }
     team.sync();
   }
 }
-extern "C" __global__ void sum_rows_0_warp(const f64* __restrict x, f64* __restrict out0, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) sum_rows_0_warp(const f64* __restrict x, f64* __restrict out0, const i64 x_0, const i64 x_1) {
   sum_rows_0_of<Warp>(x, out0, x_0, x_1);
 }
-extern "C" __global__ void sum_rows_0_block(const f64* __restrict x, f64* __restrict out0, const i64 x_0, const i64 x_1) {
+extern "C" __global__ void __launch_bounds__(WEFT_THREADS) sum_rows_0_block(const f64* __restrict x, f64* __restrict out0, const i64 x_0, const i64 x_1) {
   sum_rows_0_of<Block>(x, out0, x_0, x_1);
 }
 
