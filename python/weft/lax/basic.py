@@ -9,15 +9,13 @@ import numpy as np
 
 from weft.numpy.common import agree, array, emit, op_error, shape_text, truth, under
 from weft.numpy.common import select as choose
-from weft.numpy.registry import PUBLIC, Entry, enter
+from weft.numpy.registry import MODULES, Entry, enter
 
 
 def _library(name: str, impl: Callable[..., Any], eager: Callable[..., Any]) -> Callable[..., Any]:
     """Enter a function of `weft.lax`, and give its public form."""
-    enter(Entry(name, impl, eager), ())
-    function = PUBLIC.pop(name)
-    function.__module__ = "weft.lax"
-    return function
+    enter(Entry(name, impl, eager), (), module="weft.lax")
+    return MODULES["weft.lax"][name]
 
 
 def _stop_gradient(x: Any) -> Any:

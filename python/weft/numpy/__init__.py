@@ -27,6 +27,7 @@ from weft.numpy import (
     ufunc_methods,
     ufuncs,
 )  # fmt: skip
+from weft.numpy import fft as fft
 from weft.numpy import linalg as linalg
 from weft.numpy.registry import MEANINGS as _MEANINGS
 from weft.numpy.registry import PUBLIC as _PUBLIC
@@ -49,14 +50,12 @@ def _install() -> list[str]:
     space = globals()
     for module in (creation, cumulative, elementwise, joining, methods, products, reductions, search, signals, sorting):
         space.pop(module.__name__.rpartition(".")[2], None)
-    for name in ("ufuncs", "ufunc_methods"):
+    for name in ("fourier", "linear", "norms", "ufuncs", "ufunc_methods"):
         space.pop(name, None)
-    linear = set(linalg.__all__)
-    own = {name: f for name, f in _PUBLIC.items() if name not in linear}
     meanings = {id(f): public for f, public in _MEANINGS.items()}
     aliases = {name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings}
     space.update(aliases)
-    space.update(own)
+    space.update(_PUBLIC)
     hidden = ("Any", "annotations", "at", "common", "registry")
     return sorted(n for n in space if not n.startswith("_") and n not in hidden)
 

@@ -1,12 +1,16 @@
-"""Linear algebra."""
+"""Linear algebra: NumPy's `numpy.linalg` over stacks of matrices.
+
+What NumPy reads of one triangle alone (`cholesky`, `eigh`) is differentiated as it is read: the derivative with respect
+to the other triangle is 0. Write ``(a + a.T) / 2`` for a symmetric gradient.
+"""
 
 from __future__ import annotations
 
-from weft.numpy import products as _products  # noqa: F401  (declares them)
-from weft.numpy.registry import PUBLIC
+from weft.numpy import linear as _linear
+from weft.numpy import norms as _norms  # noqa: F401
+from weft.numpy.registry import MODULES
 
-norm = PUBLIC["norm"]
-multi_dot = PUBLIC["multi_dot"]
-matrix_power = PUBLIC["matrix_power"]
+LinAlgError = _linear.LinAlgError
 
-__all__ = ["matrix_power", "multi_dot", "norm"]
+globals().update(MODULES[__name__])
+__all__ = ["LinAlgError", *sorted(MODULES[__name__])]

@@ -15,7 +15,6 @@ from weft.numpy.common import (
     agree,
     array,
     astype,
-    axes_of,
     axis_of,
     broadcast_shapes,
     broadcast_to,
@@ -210,93 +209,3 @@ def cross(a: Any, b: Any, axisa: Any = -1, axisb: Any = -1, axisc: Any = -1, axi
 
     out = stack([minor(1, 2), minor(2, 0), minor(0, 1)], -1)
     return move(out, out.ndim - 1, axis_of(axisc, out.ndim))
-
-
-# -- norms -------------------------------------------------------------------------------------------------------------
-
-
-def _norm_inputs(x: Any) -> Staged:
-    v = array(x)
-    return v if v.dtype.kind in "fc" else astype(v, np.float64)
-
-
-def _vector_norm(v: Staged, order: Any, axis: Any, keepdims: Any) -> Any:
-    from weft.numpy.reductions import max, min, sum
-
-    size = ufunc(np.absolute, v)
-    if order is None or order == 2:
-        square = sum(_square(v), axis, keepdims=keepdims)
-        return ufunc(np.sqrt, square)
-    if order == np.inf:
-        return max(size, axis, keepdims=keepdims)
-    if order == -np.inf:
-        return min(size, axis, keepdims=keepdims)
-    if order == 0:
-        return sum(astype(ufunc(np.not_equal, v, 0), size.dtype), axis, keepdims=keepdims)
-    if order == 1:
-        return sum(size, axis, keepdims=keepdims)
-    return ufunc(np.power, sum(ufunc(np.power, size, order), axis, keepdims=keepdims), 1.0 / order)
-
-
-def _square(v: Staged) -> Staged:
-    if is_complex(v.dtype):
-        re, im = emit("real", v), emit("imag", v)
-        return emit("add", emit("mul", re, re), emit("mul", im, im))
-    return emit("mul", v, v)
-
-
-@implements(np.linalg.norm)
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
-    """The norm of vectors or matrices (of matrices: Frobenius, 1, inf)."""
-    from weft.numpy.reductions import max, min, sum
-
-    v = _norm_inputs(x)
-    if isinstance(ord, Staged):
-        raise unsupported("np.linalg.norm with a run-time order", "give ord as a number")
-    if axis is None and (ord is None or (ord == 2 and v.ndim == 1)):
-        return _vector_norm(v, None, None, keepdims)
-    axes = tuple(range(v.ndim)) if axis is None else axis if isinstance(axis, list | tuple) else (axis,)
-    axes = tuple([axis_of(k, v.ndim) for k in axes])
-    if len(axes) == 1:
-        return _vector_norm(v, ord, axes[0], keepdims)
-    if len(axes) != 2:
-        raise op_error(ValueError, "Improper number of dimensions to norm.")
-    if ord in (None, "fro", "f"):
-        return _vector_norm(v, None, axes, keepdims)
-    if ord in (1, -1, np.inf, -np.inf):
-        rows, columns = axes
-        summed, over = (rows, columns) if abs(ord) == 1 else (columns, rows)
-        totals = sum(ufunc(np.absolute, v), summed, keepdims=True)
-        out = (max if ord > 0 else min)(totals, over, keepdims=True)
-        gone = axes_of(axes, v.ndim)
-        return out if keepdims else reshape(out, tuple([n for k, n in enumerate(out.sizes) if k not in gone]))
-    raise unsupported(f"np.linalg.norm of a matrix with ord={ord!r}", "ord='fro', 1 or np.inf")
-
-
-@implements(np.linalg.multi_dot)
-def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    """The product of several matrices, from the left."""
-    total = arrays[0]
-    for m in arrays[1:]:
-        total = dot(total, m)
-    return total
-
-
-@implements(np.linalg.matrix_power)
-def matrix_power(a: Any, n: Any) -> Any:
-    """A square matrix to a whole power."""
-    from weft.numpy.common import size_object
-    from weft.numpy.creation import eye
-
-    x, k = array(a), static_int(n, "n")
-    if k < 0:
-        raise unsupported("a negative power of a matrix", "invert the matrix first")
-    if k == 0:
-        return astype(eye(size_object(x.sizes[-1])), x.dtype)
-    out = None
-    while k:
-        if k & 1:
-            out = x if out is None else matmul(out, x)
-        k >>= 1
-        x = matmul(x, x) if k else x
-    return out

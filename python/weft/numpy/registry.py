@@ -8,6 +8,7 @@ flavour results have, where ``out=`` goes and what is said of unknown keywords i
 from __future__ import annotations
 
 import inspect
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,8 +31,11 @@ NUMPY: dict[Any, Callable[..., Any]] = {}
 #: Those of them that make new arrays, and so are staged even when all their arguments are known.
 CREATORS: set[Any] = set()
 
-#: The public functions of `weft.numpy` by name.
-PUBLIC: dict[str, Callable[..., Any]] = {}
+#: The public functions by module and name.
+MODULES: defaultdict[str, dict[str, Callable[..., Any]]] = defaultdict(dict)
+
+#: Those of `weft.numpy`.
+PUBLIC = MODULES["weft.numpy"]
 
 #: The public function with the meaning of each NumPy callable.
 MEANINGS: dict[Any, Callable[..., Any]] = {}
@@ -131,7 +135,9 @@ def write_out(name: str, out: Any, result: Any) -> Any:
     return out
 
 
-def implements(*numpy: Any, name: str = "", keep: bool = False, creates: bool = False) -> Callable[[F], F]:
+def implements(
+    *numpy: Any, name: str = "", keep: bool = False, creates: bool = False, module: str = "weft.numpy"
+) -> Callable[[F], F]:
     """Register an implementation.
 
     Parameters
@@ -145,19 +151,21 @@ def implements(*numpy: Any, name: str = "", keep: bool = False, creates: bool = 
         Results keep the flavour that the implementation gives them (dtype constructors, tests that give Python bools).
     creates
         It makes new arrays of known arguments, so it is staged even then.
+    module
+        Where its public function is.
     """
 
     def decorate(impl: F) -> F:
         own = name or impl.__name__.rstrip("_")
         meaning = numpy[0] if numpy else getattr(impl, "eager", None)
         assert meaning is not None, own
-        enter(Entry(own, impl, meaning, keep, creates), numpy)
+        enter(Entry(own, impl, meaning, keep, creates), numpy, module=module)
         return impl
 
     return decorate
 
 
-def enter(entry: Entry, numpy: tuple[Any, ...], public: bool = True) -> None:
+def enter(entry: Entry, numpy: tuple[Any, ...], public: bool = True, module: str = "weft.numpy") -> None:
     """Put an entry into the tables."""
     ENTRIES[entry.impl] = entry
     staged = _staged("np", entry)
@@ -166,8 +174,8 @@ def enter(entry: Entry, numpy: tuple[Any, ...], public: bool = True) -> None:
         if entry.creates:
             CREATORS.add(f)
     if public:
-        function = _public(entry)
-        PUBLIC[entry.name] = function
+        function = _public(entry, module)
+        MODULES[module][entry.name] = function
         MEANINGS.update(dict.fromkeys(numpy, function))
         NUMPY[function] = _staged("weft", entry)
         if entry.creates:
@@ -183,7 +191,7 @@ def _staged(flavour: str, entry: Entry) -> Callable[..., Any]:
     return function
 
 
-def _public(entry: Entry) -> Callable[..., Any]:
+def _public(entry: Entry, module: str) -> Callable[..., Any]:
     def function(*args: Any, **kwargs: Any) -> Any:
         if staging() and (entry.creates or any(map(has_staged, args)) or any(map(has_staged, kwargs.values()))):
             return entry.stage("weft", args, kwargs)
@@ -203,7 +211,7 @@ def _public(entry: Entry) -> Callable[..., Any]:
         return arrays(entry.numpy(*plain, **kwargs), (*plain, *kwargs.values()))
 
     function.__name__ = function.__qualname__ = entry.name
-    function.__module__ = "weft.numpy"
+    function.__module__ = module
     function.__doc__ = entry.impl.__doc__
     function.__dict__["__wrapped__"] = entry.impl  # for its signature
     return function

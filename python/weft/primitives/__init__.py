@@ -4,6 +4,7 @@ from weft.primitives import (  # noqa: F401
     decompositions,
     effects,
     elementwise,
+    fft,
     indexing,
     linalg,
     reduction,

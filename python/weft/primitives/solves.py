@@ -12,6 +12,7 @@ import numpy as np
 
 from weft.ir.nodes import Atom, Op
 from weft.ir.primitive import Library, Primitive, register
+from weft.ir.sizes import same_shape
 from weft.ir.types import ArrayType, is_complex
 from weft.primitives import matrices as M
 from weft.primitives.declare import INEXACT, like, prim, shape_text
@@ -360,7 +361,7 @@ slogdet = declare(
 
 def _pinv_type(a: ArrayType, rcond: ArrayType) -> tuple[ArrayType, ...]:
     M.check_matrices("pinv", a)
-    if rcond.dtype != np.float64 or rcond.shape != a.shape[:-2]:
+    if rcond.dtype != np.float64 or not same_shape(rcond.shape, a.shape[:-2]):
         raise TypeError(f"pinv: rcond is {rcond}, not f64 of shape {shape_text(a.shape[:-2])}")
     return (a.with_shape((*a.shape[:-2], a.shape[-1], a.shape[-2])),)
 
