@@ -3,8 +3,10 @@
 import os
 
 import pytest
+import tests.programs.derivatives  # noqa: F401
 import tests.programs.language  # noqa: F401
 import tests.programs.numeric  # noqa: F401
+import tests.programs.objectives  # noqa: F401
 from tests.programs.harness import (
     PROGRAMS,
     Program,
