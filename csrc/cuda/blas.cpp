@@ -69,6 +69,8 @@ int product_of(int dtype) {
 
 }  // namespace
 
+std::string library_path() { return library().path; }
+
 bool CudaDevice::gemm(int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a,
                       weft_i64 lda, const void* b, weft_i64 ldb, void* c, weft_i64 ldc, bool accumulate) {
   int which = product_of(dtype);
@@ -104,4 +106,7 @@ bool CudaDevice::gemm(int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 
 }
 
 }  // namespace cuda
+
+std::string cublas_library() { return cuda::library_path(); }
+
 }  // namespace weft

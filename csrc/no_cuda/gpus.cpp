@@ -10,4 +10,6 @@ std::vector<Device*> open_gpus() {
 
 void set_cublas_paths(std::vector<std::string>) {}
 
+std::string cublas_library() { return ""; }
+
 }  // namespace weft

@@ -118,6 +118,7 @@ void add_device_functions(py::module_& m) {
       py::arg("x"), py::arg("device"), py::arg("committed"), "A weft.Array on a device.");
   m.def("elsewhere", elsewhere, "The device on which an operation on these values runs; None: the CPU.");
   m.def("set_cublas_paths", set_cublas_paths, py::arg("paths"), "Where cuBLAS may lie.");
+  m.def("cublas_library", cublas_library, "The library that matrix products on GPUs run on, or ''.");
 }
 
 }  // namespace weft

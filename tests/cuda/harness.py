@@ -344,6 +344,8 @@ class Emulated:
             for k, r in enumerate(meta["results"]):
                 if r["kind"] == "leaf":
                     found.append(changed[r["param"]])
+                elif r["kind"] == "scalar" and k in run.results:
+                    found.append(run.array(*run.results[k], r["dtype"])[()])
                 elif r["kind"] == "scalar":
                     found.append(run.array(outs[k], (), r["dtype"])[()])
                 elif "updates" in r:

@@ -70,7 +70,11 @@ def compile_driver(folder: Path) -> Path:
 
 def kernel_names(text: str) -> tuple[str, ...]:
     """The kernels that a device text defines."""
-    return tuple(re.findall(r'extern "C" __global__ void (\w+)\(', text))
+    return tuple(
+        re.findall(
+            r'extern "C" __global__ (?:__launch_bounds__\([^)]*\) )?void (?:__launch_bounds__\([^)]*\) )?(\w+)\(', text
+        )
+    )
 
 
 def emulated(text: str, arch: str, **options: Any) -> bytes:

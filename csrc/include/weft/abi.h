@@ -28,7 +28,8 @@ struct WeftContext {
   // What is not released is released when the entry returns. Safe to call from parallel bodies.
   void* (*alloc)(WeftContext*, weft_i64 bytes);
   void (*release)(WeftContext*, void*);
-  // Makes array result k with these sizes and returns its memory (uninitialised, row-major).
+  // Makes array result k with these sizes and returns its memory (uninitialised, row-major). On a device scalar results
+  // may be made so, too, with rank 0.
   void* (*result)(WeftContext*, int k, int rank, const weft_i64* dims);
   // Runs host function `id` of the plan (a NumPy fallback, print, raise) on views; nonzero: a Python error is set,
   // and the entry must return that status at once.

@@ -8,4 +8,7 @@ namespace weft {
 
 void set_cublas_paths(std::vector<std::string> paths);
 
+// The library that opened, or "". Opens it.
+std::string cublas_library();
+
 }  // namespace weft

@@ -61,7 +61,7 @@ def attribute(x: Any, name: str) -> Any:
     return apply(_attribute, x, name)
 
 
-_OWN = {"getitem": getitem, "update": update, "method": method, "attribute": attribute}
+_OWN: dict[Any, Any] = {"getitem": getitem, "update": update, "method": method, "attribute": attribute}
 
 
 def split(key: Any) -> tuple[tuple[str, ...], list[Any]]:

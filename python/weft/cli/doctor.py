@@ -127,6 +127,38 @@ def check_blas() -> Iterator[Finding]:
         yield Finding(WARN, "BLAS", "none: matrix products use plain loops, ten times slower", remedy)
 
 
+def check_gpus() -> Iterator[Finding]:
+    """GPUs, and what compiles and multiplies for them."""
+    from weft import _runtime
+    from weft.build import cuda
+    from weft.runtime import devices
+
+    try:
+        found = devices.gpus()
+    except RuntimeError as e:
+        why = str(e).partition("\n")[2] or str(e)
+        none = "was not found" in why or "finds no GPU" in why or "WEFT_PLATFORM" in why or "built without" in why
+        what, _, remedy = why.partition(". ")
+        yield Finding(OK if none else WARN, "GPU", f"none: {what}", "" if none else remedy)
+        return
+    for d in found:
+        memory = d.memory_stats()["bytes_limit"] / 2**30
+        yield Finding(OK, "GPU", f"{d}: {d.device_kind}, {memory:.1f} GiB, {d.architecture}, CUDA {d.driver}")
+    try:
+        compiler = cuda.find(found[0].driver)
+        compiler.target(found[0].architecture)
+        yield Finding(OK, "GPU code", f"{compiler.about} ({compiler.path})")
+    except cuda.NoDeviceCompiler as e:
+        what, _, remedy = str(e).partition(": ")
+        yield Finding(FAIL, "GPU code", what, remedy)
+    library = _runtime.cublas_library()
+    if library:
+        yield Finding(OK, "cuBLAS", library)
+    else:
+        remedy = "pip install 'weft[cuda]', or 'weft[cuda12]' for a driver of CUDA 12"
+        yield Finding(WARN, "cuBLAS", "none: matrix products on the GPU use a kernel of weft's own, slower", remedy)
+
+
 def check_cores() -> Iterator[Finding]:
     """Processors and threads."""
     try:
@@ -147,7 +179,7 @@ def check_cores() -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
-    check_python, check_runtime, check_compiler, check_cache, check_blas, check_cores,
+    check_python, check_runtime, check_compiler, check_cache, check_blas, check_cores, check_gpus,
 )  # fmt: skip
 
 

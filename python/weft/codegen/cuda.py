@@ -15,7 +15,7 @@ from weft.codegen.statements import Statements
 from weft.errors import StagingError
 from weft.ir.nodes import Var
 from weft.lowering import loops as L
-from weft.lowering.grid import DeviceProgram, Fetch, Kernel, Launch, for_device
+from weft.lowering.grid import DeviceProgram, Fetch, Keep, Kernel, Launch, for_device
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,11 @@ class Host(Statements):
             case Fetch():
                 name = self.var(s.var)
                 self.status(f"ctx->read(ctx, &{name}, {self.slots[s.var]}, sizeof({name}))")
+            case Keep():
+                name, slot = self.names.fresh("kept"), self.slots[s.var]
+                self.put(f"void* const {name} = ctx->result(ctx, {s.number}, 0, nullptr);")
+                self.put(f"if (!{name}) return WEFT_NO_MEMORY;")
+                self.status(f"ctx->copy(ctx, {name}, {slot}, sizeof(*{slot}))")
             case L.Grow():
                 b, cap = self.buffer(s.buffer), self.var(s.capacity)
                 need, row = self.size(s.need)[0], self.product(s.row)[0]

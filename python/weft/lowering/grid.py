@@ -94,6 +94,14 @@ class Fetch:
 
 
 @dataclass(eq=False, slots=True)
+class Keep:
+    """Scalar result ``number`` is what kernels computed: it stays on the device, and nobody waits for it."""
+
+    number: int
+    var: Var
+
+
+@dataclass(eq=False, slots=True)
 class DeviceProgram:
     """A program for a host with a device.
 
@@ -102,7 +110,7 @@ class DeviceProgram:
     program
         What it was made from.
     body
-        The host's statements, with `Launch` and `Fetch` among them.
+        The host's statements, with `Launch`, `Fetch` and `Keep` among them.
     kernels
         In the order of their numbers.
     slots
@@ -136,6 +144,7 @@ class _Schedule:
         self.slots: dict[Var, int] = {}
         self.fetched: dict[Var, None] = {}
         self.fresh: set[Var] = set()  # fetched, and not computed again since
+        self.kept: set[Var] = set()  # results
         self.pending: Stmts = []  # statements of the next region
         self.later: Stmts = []  # memory given back once that region is queued
         self.first: Stmts = []  # what the host does before all else
@@ -263,6 +272,8 @@ class _Schedule:
         if isinstance(s, L.Release) and any(a.buffer is s.buffer for x in self.pending for a in self.facts(x).accesses):
             self.later.append(s)
             return
+        if isinstance(s, L.Output) and self._keep(s):
+            return
         s = self._named(s)
         all_ = self.facts(s)
         wanted = sorted(self.slots.keys() & all_.used, key=lambda v: v.id)
@@ -273,6 +284,22 @@ class _Schedule:
             self.flush()
         self._fetch(wanted)
         self.out.append(s)
+
+    def _keep(self, s: L.Output) -> bool:
+        """Leave a scalar result on the device, if it is computed there."""
+        used = self.slots.keys() & self.facts(s).used
+        if not any(True for _ in loads(s.expr)) and used <= self.fresh:
+            return False
+        if isinstance(s.expr, L.Ref):
+            v = s.expr.var
+        else:
+            v = Var(scalar(s.expr.dtype), "t")
+            self.slots[v] = len(self.slots)
+            self.pending.append(L.Let(v, s.expr))
+        self.flush()
+        self.out.append(Keep(s.number, v))
+        self.kept.add(v)
+        return True
 
     def _named(self, s: Any) -> Any:
         """A statement for the host whose expressions read no memory: what they read is computed by a region."""
@@ -289,8 +316,6 @@ class _Schedule:
             return [v if v.expr is None else replace(v, expr=name(v.expr)) for v in found]
 
         match s:
-            case L.Output():
-                return L.Output(s.number, name(s.expr))
             case L.Fail():
                 return L.Fail(name(s.test), s.id, views(s.payload), s.loc)
             case L.HostCall():
@@ -394,7 +419,7 @@ class _Schedule:
 
     def _connect(self) -> None:
         """Find which scalars go into kernels and out of them."""
-        wanted: set[Var] = set(self.fetched)
+        wanted = {*self.fetched, *self.kept}
         for k in self.kernels:
             k.uses = _free(k)
             wanted.update(k.uses)

@@ -254,8 +254,9 @@ class Array(_runtime.ArrayBase):
 
     def reshape(self, *shape: Any, order: Any = "C") -> Array:
         """The same elements in another shape; one size may be -1."""
-        if eager.active and order == "C" and eager.is_elsewhere(self):
-            return self._reshaped(_full_shape(self.size, _plain(shape)))
+        if eager.active and eager.is_elsewhere(self):
+            dims = _full_shape(self.size, _plain(shape))
+            return self._reshaped(dims) if order == "C" else eager.apply("method", self, "reshape", dims, order=order)
         return _wrap(self._view().reshape(*_plain(shape), order=order))
 
     @_elsewhere

@@ -1,0 +1,137 @@
+"""What weft does on a GPU: builds, checks and times; results with date and card go into ``benchmarks/results``.
+
+``python benchmarks/gpu/run.py`` does everything; ``--quick`` takes small sizes and saves nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import gpu_programs as programs
+import numpy as np
+
+import weft
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+from timing import RESULTS, Figure, machine, markdown, show
+
+TURNS = 7
+
+
+def per_call(call: Callable[[], Any], least: float) -> float:
+    """The median seconds of a call that is queued among others like it: after each turn all are waited for."""
+    weft.block_until_ready(call())
+    n = 1
+    while (t := _turn(call, n)) < least and n < 1 << 16:
+        n = max(2 * n, int(1.2 * n * least / max(t, 1e-9)))
+    return statistics.median(_turn(call, n) for _ in range(TURNS)) / n
+
+
+def _turn(call: Callable[[], Any], n: int) -> float:
+    start = time.perf_counter()
+    result = None
+    for _ in range(n):
+        result = call()
+    weft.block_until_ready(result)
+    return time.perf_counter() - start
+
+
+def prepared(case: programs.Case, device: weft.Device, quick: bool) -> tuple[Callable[[], Any], int, tuple[Any, ...]]:
+    """The call of a case, its arguments on the device; its first result is checked."""
+    n = case.quick if quick else case.size
+    args = case.inputs(n)
+    f = weft.jit(case.function)
+    there = [weft.device_put(a, device) if isinstance(a, np.ndarray) else a for a in args]
+    case.check(weft.device_get(f(*there)), *args)
+    return lambda: f(*there), n, args
+
+
+def figures(device: weft.Device, quick: bool = False) -> list[Figure]:
+    """All figures of a device."""
+    least = 1e-3 if quick else 0.2
+    found = []
+    call, n, _ = prepared(programs.COPY, device, quick)
+    copied = programs.COPY.moved(n) / per_call(call, least)  # bytes per second
+    for case in (programs.CHAIN, programs.SOFTMAX, programs.SUM):
+        call, n, _ = prepared(case, device, quick)
+        seconds = per_call(call, least)
+        ideal = case.moved(n) / copied
+        title = f"{case.name}, {n:,} elements" if case is not programs.SOFTMAX else f"{case.name}, {n:,} × {n:,}"
+        figure = Figure(title, {"weft": seconds, "at the speed of a copy": ideal})
+        found.append(figure.times_at_most(1 / 0.8, ideal, "a copy of its data"))
+    found.append(lorenz(device, quick, least))
+    call, _, _ = prepared(programs.SMALL, device, quick)
+    found.append(Figure(f"{programs.SMALL.name}, queued", {"weft": per_call(call, least)}).within(10e-6))
+    found.append(Figure(f"{programs.SMALL.name}, waited for", {"weft": per_call(waiting(call), least)}))
+    found.append(Figure(f"a copy within the device: {copied / 1e9:.0f} GB/s", {"weft": 1e9 / copied}))
+    return found
+
+
+def waiting(call: Callable[[], Any]) -> Callable[[], Any]:
+    """A call that returns when its result is there."""
+    return lambda: call().block_until_ready()
+
+
+def lorenz(device: weft.Device, quick: bool, least: float) -> Figure:
+    """The ensemble, beside JAX where that has a GPU."""
+    case = programs.LORENZ
+    call, n, args = prepared(case, device, quick)
+    figure = Figure(f"{case.name}, {n:,}, steps of their own", {"weft": per_call(call, least)})
+    try:
+        import jax
+
+        card = jax.devices("gpu")[0]
+    except (ImportError, RuntimeError) as e:
+        figure.missing["jax"] = f"no JAX with CUDA ({type(e).__name__})"
+        return figure
+    f = programs.lorenz_jax()
+    there = [jax.device_put(a, card) for a in args]
+    case.check([np.asarray(r) for r in f(*there)], *args)
+    times = []
+    for _ in range(TURNS):
+        start = time.perf_counter()
+        jax.block_until_ready(f(*there))
+        times.append(time.perf_counter() - start)
+    figure.seconds["jax, vmap of while_loop"] = statistics.median(times)
+    return figure.beats("jax")
+
+
+def save(device: weft.Device, found: list[Figure]) -> list[Path]:
+    """Write the figures as JSON and as Markdown; the paths."""
+    day = datetime.date.today().isoformat()
+    slug = "-".join("".join(c if c.isalnum() else " " for c in device.device_kind.lower()).split())
+    about = {"card": device.device_kind, "architecture": device.architecture, "driver": f"CUDA {device.driver}"}
+    about |= {"memory": f"{device.memory_stats()['bytes_limit'] / 2**30:.1f} GiB", **machine()}
+    base = RESULTS / f"{day}-gpu-{slug}"
+    files = [base.with_suffix(".json"), base.with_suffix(".md")]
+    record = {"date": day, "machine": about, "figures": [asdict(f) for f in found]}
+    files[0].write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    head = f"# {day}, {device.device_kind}\n\n" + ", ".join(f"{k} {v}" for k, v in about.items() if k != "card")
+    files[1].write_text(f"{head}\n\n{markdown(found)}\n")
+    return files
+
+
+def main() -> None:
+    """Measure and show everything, then save it."""
+    quick = "--quick" in sys.argv
+    try:
+        device = weft.devices("gpu")[0]
+    except RuntimeError as e:
+        sys.exit(f"Nothing is measured, since there is no GPU here.\n{e}")
+    found = figures(device, quick)
+    show(f"{device.device_kind}, {datetime.date.today().isoformat()}", found)
+    if not quick:
+        for path in save(device, found):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()
