@@ -5,6 +5,7 @@ from __future__ import annotations
 from weft.ir.nodes import Function, Op, Var
 from weft.ir.sizes import Shape
 from weft.lowering import loops as L
+from weft.lowering.contract import contracted
 from weft.lowering.control import block, is_update, settle_twice
 from weft.lowering.inplace import copy, settle
 from weft.lowering.merge import merged
@@ -51,7 +52,7 @@ def lower(f: Function) -> L.Program:
     results = _results(lw, f)
     block(lw, f.body)
     _finish(lw, f, results)
-    body = merged(lw.frame.stmts)
+    body = contracted(merged(lw.frame.stmts))
     raised(body)
     meta = {
         "results": [_describe(lw, f, k) for k in range(len(f.results))],
