@@ -3,8 +3,9 @@
 import importlib
 from typing import Any
 
+from weft.api.directional import jvp, linearize, vjp
 from weft.api.export import export
-from weft.api.grad import grad, jvp, value_and_grad, vjp
+from weft.api.grad import grad, value_and_grad
 from weft.api.jit import jit
 from weft.api.vmap import vmap
 from weft.errors import CompileError, StagingError
@@ -27,8 +28,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Array", "CompileError", "Device", "StagingError", "block_until_ready", "checkpoint", "checkpoint_policies",
     "custom_jvp", "custom_vjp", "default_backend", "default_device", "device_count", "device_get", "device_put",
-    "devices", "export", "grad", "jit", "jvp", "local_device_count", "local_devices", "remat", "value_and_grad", "vjp",
-    "vmap",
+    "devices", "export", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linearize",
+    "local_device_count", "local_devices", "remat", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 _SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "numpy", "tree", "tree_util")
@@ -38,6 +39,11 @@ _LATER = {
     "checkpoint_policies": "weft.api.checkpoint",
     "custom_jvp": "weft.api.custom",
     "custom_vjp": "weft.api.custom",
+    "hessian": "weft.api.jacobians",
+    "hvp": "weft.api.jacobians",
+    "jacfwd": "weft.api.jacobians",
+    "jacobian": "weft.api.jacobians",
+    "jacrev": "weft.api.jacobians",
     "remat": "weft.api.checkpoint",
 }
 

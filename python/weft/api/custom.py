@@ -184,7 +184,7 @@ class custom_jvp(_Custom):
 def _by_parts(fun: custom_jvp, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
     from weft.api.rulings import by_parts
 
-    return by_parts(fun, primals, tangents)
+    return by_parts(getattr(fun, "fn", fun), primals, tangents)  # staging wraps functions that library code is given
 
 
 class custom_vjp(_Custom):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from weft.api import staging as st
-from weft.api.sites import Site, fitting, name_of, shape_of, unchanged
-from weft.api.zeros import Float0, zeros_of
+from weft.api.sites import Site, fitting, name_of, shape_of, type_text, unchanged
+from weft.api.zeros import is_zero, unzeroed, zeros_of
 from weft.errors import StagingError, located
 from weft.frontend import calls
 from weft.frontend.trees import Tree, describe, flatten, leaf_types, unflatten
@@ -51,7 +51,7 @@ def _like(primals: list[Any], site: Site, what: str) -> list[Atom]:
         if a is None:
             raise _wrong(
                 f"Custom {what} for function {site.name} must produce primal outputs with the same shapes and dtypes as"
-                f" the function: expected {t!r}, but got {v.type!r}.",
+                f" the function: expected {type_text(t)}, but got {type_text(v.type)}.",
                 site,
             )
         found.append(a)
@@ -110,7 +110,7 @@ def _jvp(fun: Any, site: Site) -> Function:
                 f" the function's output, {describe(site.tree)}, but got {describe(tree)}.",
                 site,
             )
-        t_tree = flatten(_unzeroed(returned[1]), s, tangents)
+        t_tree = flatten(unzeroed(returned[1]), s, tangents)
         if shape_of(t_tree) != shape_of(tree):
             raise _wrong(
                 f"Custom {what} for function {site.name} must produce primal and tangent outputs with equal container"
@@ -125,7 +125,7 @@ def _jvp(fun: Any, site: Site) -> Function:
             if a is None:
                 raise _wrong(
                     f"Custom {what} for function {site.name} must produce primal and tangent outputs with equal shapes"
-                    f" and dtypes, but got {t!r} and {v.type!r} respectively.",
+                    f" and dtypes, but got {type_text(t)} and {type_text(v.type)} respectively.",
                     site,
                 )
             out.append(a)
@@ -133,16 +133,6 @@ def _jvp(fun: Any, site: Site) -> Function:
 
     block = _staged(site, params, [f for _, f, _ in site.types] * 2, run, results)
     return site.close(f"{site.name}_jvp", block, n)
-
-
-def _unzeroed(x: Any) -> Any:
-    """A tangent with a number for each float0 zero, so that structures compare."""
-    if isinstance(x, Float0):
-        return 0
-    if isinstance(x, tuple | list):
-        parts = [_unzeroed(v) for v in x]
-        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
-    return {k: _unzeroed(v) for k, v in x.items()} if isinstance(x, dict) else x
 
 
 def _staged(
@@ -172,7 +162,7 @@ def by_parts(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> A
     tree = flatten(out, s, leaves)
     total: list[Any] | None = None
     for part, t in zip(fun.parts, tangents, strict=True):
-        if part is None or isinstance(t, Float0):
+        if part is None or is_zero(t):
             continue
         mine: list[Any] = []
         flatten(calls.call(part, (t, out, *primals), {}), s, mine)
@@ -290,7 +280,7 @@ def _cotangents(returned: Any, bwd: Any, site: Site) -> list[Atom]:
 
 def _matched(x: Any, tree: Tree, found: list[Atom], what: str, place: int, site: Site) -> None:
     """Enter the cotangents of an argument; None, wherever it stands, is zeros."""
-    if x is None or isinstance(x, Float0):
+    if x is None or is_zero(x):
         found += [zeros(leaf.type) for leaf in leaf_types(tree) if is_inexact(leaf.type.dtype)]
         return
     mine: list[Any] = []
@@ -303,7 +293,7 @@ def _matched(x: Any, tree: Tree, found: list[Atom], what: str, place: int, site:
         if a is None:
             raise _wrong(
                 f"{what} arrays with the same shapes and dtypes as the args tuple of the primal function, but at"
-                f" output[{place}] it produced {describe(got)}, corresponding to an input of type {t!r}.",
+                f" output[{place}] it produced {describe(got)}, corresponding to an input of type {type_text(t)}.",
                 site,
             )
         found.append(a)

@@ -27,6 +27,14 @@ def shape_of(tree: Tree) -> Any:
     return (tree.kind, tree.fixed if tree.kind != "static" else repr(tree.fixed), tuple(map(shape_of, tree.children)))
 
 
+def type_text(t: ArrayType) -> str:
+    """A type as messages show it, with the sizes of the call at hand."""
+    s = st.state()
+    sizes = [s.number(n) for n in t.shape]
+    shape = ",".join(["?" if n is None else str(n) for n in sizes])
+    return f"{t.dtype.name}[{shape}]"
+
+
 def name_of(v: Any) -> str:
     """What the program calls a staged value."""
     if v.cell is not None and v.cell.name:
@@ -223,4 +231,4 @@ def _closure(fn: Any, seen: frozenset[int] = frozenset()) -> list[Any]:
     return found
 
 
-__all__ = ["Site", "describe", "fitting", "name_of", "shape_of", "unchanged"]
+__all__ = ["Site", "describe", "fitting", "name_of", "shape_of", "type_text", "unchanged"]

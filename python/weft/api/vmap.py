@@ -84,6 +84,7 @@ def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
 
 def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any, out_axes: Any, axis_size: Any) -> Any:
     from weft.api import staging as st
+    from weft.api.sites import name_of
     from weft.frontend.trees import flatten, leaf_types, unflatten
     from weft.ir.types import ArrayType
     from weft.staged.arith import prim
@@ -115,7 +116,7 @@ def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any,
         v = leaves[i]
         lane = tuple(n for k, n in enumerate(v.sizes) if k != a)
         flavour = v.flavour if lane or v.flavour != "py" else "np"
-        types.append((ArrayType(v.dtype, lane), flavour, _lane_name(v)))
+        types.append((ArrayType(v.dtype, lane), flavour, name_of(v)))
 
     def make(staged: list[Any]) -> tuple[Any, dict[str, Any]]:
         new = [st.copied(v, s) for v in leaves]
@@ -148,12 +149,6 @@ def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any,
         for leaf, o in zip(leaf_types(inner.tree), results, strict=True)
     ]
     return st.take(inner.tree, results, flavours)
-
-
-def _lane_name(v: Any) -> str:
-    from weft.api.grad import _name
-
-    return _name(v)
 
 
 def _shape(v: Any) -> str:

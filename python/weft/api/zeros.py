@@ -34,3 +34,18 @@ pytrees.register_pytree_node(Float0, lambda z: (z.shape, None), _made)
 def zeros_of(staged: Any) -> Float0:
     """The zeros that stand for the derivative with respect to a staged integer."""
     return Float0(tuple(staged.shape))
+
+
+def is_zero(x: Any) -> bool:
+    """Whether a value is zeros of dtype float0."""
+    return isinstance(x, Float0) or (isinstance(x, np.ndarray) and x.dtype == float0)
+
+
+def unzeroed(x: Any, mark: Any = 0) -> Any:
+    """A value with a leaf ``mark`` for each float0 zero, so that structures compare."""
+    if is_zero(x):
+        return mark
+    if isinstance(x, tuple | list):
+        parts = [unzeroed(v, mark) for v in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    return {k: unzeroed(v, mark) for k, v in x.items()} if isinstance(x, dict) else x

@@ -37,7 +37,7 @@ from weft.transforms.batch_plan import Plan, performs_io, size_params
 
 
 def batch(
-    f: Function, batched: Sequence[bool], *, size: Size | None = None, force: bool = False
+    f: Function, batched: Sequence[bool], *, size: Size | None = None, force: bool | Sequence[bool] = False
 ) -> tuple[Function, tuple[bool, ...]]:
     """The function that maps ``f`` over a leading axis of some of its parameters.
 
@@ -52,7 +52,7 @@ def batch(
         around it); otherwise a new symbol bound by the first batched parameter. It must be given where it is 0 or 1
         (symbols from parameters are at least 2).
     force
-        Give every result the batch axis, also those that are the same for all lanes.
+        Give every result the batch axis, also those that are the same for all lanes (or these of the results).
 
     Returns
     -------
