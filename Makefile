@@ -10,7 +10,7 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc third_party -type f -n
 CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp')
 export WEFT_CACHE_DIR ?= $(CURDIR)/.weft-cache
 
-.PHONY: demo test bench lint format sanitize clean
+.PHONY: demo test random bench lint format sanitize clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.demo
@@ -18,6 +18,13 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	@$(BIN)/python -m pytest $(PYTEST) -q
+
+# N random programs, their derivatives and batches, from seed FROM on: 100,000 take a night.
+FROM ?= 0
+N ?= 100000
+random: $(VENV)/.test
+	@WEFT_RANDOM_PROGRAMS=$(FROM):$$(($(FROM) + $(N))) $(BIN)/python -m pytest $(PYTEST) -q -p no:cacheprovider \
+	  tests/frontend/test_random_programs.py tests/transforms/test_reverse_random.py
 
 bench: $(VENV)/.bench
 	@$(BIN)/python benchmarks/run.py
