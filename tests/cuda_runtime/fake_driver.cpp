@@ -432,6 +432,17 @@ EXPORT long fake_used(int device) { return static_cast<long>(devices[static_cast
 // Contexts that calls of this thread left current.
 EXPORT long fake_contexts() { return static_cast<long>(contexts.size()); }
 EXPORT const char* fake_violations() { return violations.c_str(); }
+// For stand-ins of libraries that compute at once: what is queued runs, and the memory can be touched.
+EXPORT void fake_open(int number) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  Device& device = devices[static_cast<std::size_t>(number)];
+  for (Stream* stream : device.streams) advance(*stream, stream->end());
+  open(device);
+}
+EXPORT void fake_close(int number) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  close(devices[static_cast<std::size_t>(number)]);
+}
 // A device works again after a kernel's error.
 EXPORT void fake_heal() {
   std::lock_guard<std::recursive_mutex> lock(mutex);

@@ -8,6 +8,8 @@ import subprocess
 
 import numpy as np
 import pytest
+from tests.cuda import build as emulator
+from tests.cuda_runtime.conftest import emulated
 
 import weft
 import weft.numpy as wnp
@@ -294,3 +296,36 @@ print("end")
 """
     assert run(text, "devices=2") == "end\n"
     assert os.environ.get("WEFT_FAKE") is None
+
+
+def test_kernels_that_get_no_memory(fake, gpu, monkeypatch):
+    def root(a):
+        x = a
+        while abs(x * x - a) > 1e-12:
+            x = 0.5 * (x + a / x)
+        return x
+
+    libraries = []
+
+    def build(text, arch, **options):
+        image = emulated(text, arch)
+        libraries.append(emulator.load(image[5:].decode()))
+        return image
+
+    monkeypatch.setattr(cuda, "build", build)
+    slope = weft.jit(weft.vmap(weft.grad(root)))
+    a = np.linspace(2, 9, 50)
+    there = weft.device_put(a, gpu)
+    np.testing.assert_allclose(np.asarray(slope(there)), 0.5 / np.sqrt(a), rtol=1e-6)
+    for lib in libraries:
+        lib.weft_emulated_heap_limit(64)
+    with pytest.raises(MemoryError) as e:
+        slope(there)
+    assert str(e.value) == (
+        f"a kernel of '{slope.lower(there).function.name}' got no memory from the device's heap on CudaDevice(id=0): "
+        "WEFT_DEVICE_HEAP sets its size in bytes before the GPU is first used"
+    )
+    for lib in libraries:
+        lib.weft_emulated_heap_reset()
+        lib.weft_emulated_heap_limit(1 << 30)
+    np.testing.assert_allclose(np.asarray(slope(there)), 0.5 / np.sqrt(a), rtol=1e-6)

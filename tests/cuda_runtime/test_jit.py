@@ -323,3 +323,15 @@ def test_modules_go_with_their_function(fake, gpu):
     g.clear_cache()
     gc.collect()
     assert fake.count("cuModuleUnload") == gone + 1
+
+
+def test_products_of_several_types(fake, gpu):
+    @weft.jit
+    def both(a, b, c):
+        return a @ a, b @ b, c @ c
+
+    x = np.linspace(0, 1, 64).reshape(8, 8)
+    found = both(*on(gpu, x, x.astype(np.float32), x * (1 + 1j)))
+    for got, want in zip(found, (x @ x, x.astype(np.float32) @ x.astype(np.float32), x @ x * 2j), strict=True):
+        assert got.device is gpu and got.dtype == want.dtype
+        np.testing.assert_allclose(np.asarray(got), want, rtol=1e-5)

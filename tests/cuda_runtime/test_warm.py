@@ -1,0 +1,48 @@
+"""A second process starts warm on the GPU, too, and a program for one platform is never taken for the other's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.cuda import build as emulator
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = """
+import os, sys, numpy as np, weft, weft.numpy as wnp
+from weft.build import cuda
+from tests.cuda_runtime.conftest import emulated
+cuda.build = emulated
+
+SCALE = wnp.asarray(3.0) if os.environ.get("SCALE") != "gpu" else weft.device_put(3.0, weft.devices("gpu")[0])
+
+@weft.jit
+def f(x):
+    return wnp.cumsum(x * SCALE)
+
+x = np.arange(5.0)
+device = weft.devices(os.environ["WHERE"])[0]
+r = f(weft.device_put(x, device) if os.environ.get("PUT") else wnp.asarray(x))
+info = f.cache_info()
+print(r.device, np.asarray(r).tolist() == (x * 3).cumsum().tolist(), info.compilations, info.loaded)
+"""
+
+
+def test_warm_starts(run, tmp_path):
+    settings = {
+        "WEFT_CACHE_DIR": str(tmp_path / "cache"), "WEFT_CXXFLAGS": f"-DWEFT_THREADS={emulator.THREADS}",
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+
+    def start(**more):
+        return run(PROGRAM, "devices=2", **settings, **more).strip()
+
+    assert start(WHERE="gpu", PUT="1") == "CudaDevice(id=0) True 1 0"
+    assert start(WHERE="gpu", PUT="1") == "CudaDevice(id=0) True 0 1"
+    assert start(WHERE="cpu", PUT="1") == "CpuDevice(id=0) True 1 0"
+    assert start(WHERE="cpu", PUT="1") == "CpuDevice(id=0) True 0 1"
+    assert start(WHERE="gpu", PUT="1") == "CudaDevice(id=0) True 0 1"
+    # what is captured decides as well
+    assert start(WHERE="cpu", SCALE="gpu") == "CudaDevice(id=0) True 0 1"
+    assert start(WHERE="cpu") == "CpuDevice(id=0) True 0 1"
+    # and so does the default
+    assert start(WHERE="cpu", WEFT_PLATFORM="gpu") == "CudaDevice(id=0) True 0 1"
