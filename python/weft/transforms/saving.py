@@ -41,7 +41,7 @@ from weft.ir.nodes import (
     lit,
     vars_in_static,
 )  # fmt: skip
-from weft.ir.primitive import Reindex
+from weft.ir.primitive import Elementwise, Reindex
 from weft.ir.sizes import Size, dim, size_vars
 from weft.ir.types import ArrayType
 from weft.primitives.declare import prim
@@ -451,7 +451,9 @@ def cheap(s: Op) -> bool:
     p = s.prim
     if p.effect == "io" or p.dependent_results or not s.outs:
         return False
-    return p.inline_cheap or isinstance(p.kind, Reindex) or p is prim("index")
+    # any arithmetic on integers: an index is computed sooner than it is written to memory and read back
+    index = isinstance(p.kind, Elementwise) and all([not o.type.shape and o.type.dtype.kind in "biu" for o in s.outs])
+    return p.inline_cheap or index or isinstance(p.kind, Reindex) or p is prim("index")
 
 
 def _filler(t: ArrayType, block: Block) -> Atom:
