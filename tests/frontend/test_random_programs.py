@@ -26,6 +26,8 @@ SEEDS = os.environ.get("WEFT_RANDOM_PROGRAMS", "")
 FIRST, LAST = map(int, (SEEDS or "0:60").split(":"))
 #: How many programs are differentiated, and how many are batched.
 DERIVED, BATCHED = (LAST - FIRST, LAST - FIRST) if SEEDS else (300, 30)
+#: How many of ten must not be refused; of ten thousand tens, some are.
+LEAST = 0 if SEEDS else 3
 COMPILED = os.environ.get("WEFT_RANDOM_COMPILED", "") == "1"
 FOLDER = Path(tempfile.mkdtemp(prefix="weft-random-"))
 NUMBERS = count()
@@ -113,7 +115,7 @@ def test_random_programs(start):
             print(f"seed {seed}\n{small}")
             trial(small)
             raise
-    assert outcomes.count("same") >= 3, outcomes
+    assert outcomes.count("same") >= LEAST, outcomes
 
 
 # -- transformations -------------------------------------------------------------------------------------------------
@@ -158,7 +160,7 @@ def slope(loss, args, directions, h=1e-6):
 
     before, here, after = at(-h), at(0.0), at(h)
     left, right = (here - before) / h, (after - here) / h
-    return 0.5 * (left + right) if abs(left - right) <= 1e-3 * (1.0 + abs(left)) else None
+    return 0.5 * (left + right) if abs(left - right) <= 1e-4 * (1.0 + abs(left)) else None
 
 
 def derivatives_agree(fn) -> None:
@@ -218,4 +220,4 @@ def test_random_transformations(law, start):
         except Exception:
             print(f"seed {seed}\n{program(seed)}")
             raise
-    assert tried >= 3
+    assert tried >= LEAST
