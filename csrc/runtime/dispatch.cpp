@@ -125,6 +125,8 @@ inline PyObject* with_plan(State& state, Frame& frame, bool* missed, F use) {
   return nullptr;
 }
 
+bool watched = false;
+
 // The value of a plan that applies, or null: with `missed` set the slow path has to answer.
 PyObject* call_fast(State& state, Frame& frame, bool* missed) {
   return with_plan(state, frame, missed, [&](PyObject* plan) {
@@ -149,11 +151,13 @@ PyObject* dispatcher_call(PyObject* self, PyObject* const* args, size_t flags, P
   State& state = as_dispatcher(self)->state;
   Py_ssize_t count = PyVectorcall_NARGS(flags);
   try {
-    bool missed = false;
+    bool missed = watched;
     Frame frame(state.flattener);
-    if (!frame.add_call(args, count, names)) return nullptr;
-    PyObject* value = call_fast(state, frame, &missed);
-    if (!missed) return value;
+    if (!missed) {
+      if (!frame.add_call(args, count, names)) return nullptr;
+      PyObject* value = call_fast(state, frame, &missed);
+      if (!missed) return value;
+    }
   } catch (const std::bad_alloc&) {
     return PyErr_NoMemory();
   }
@@ -420,6 +424,8 @@ PyType_Spec spec = {"weft._runtime.Dispatcher", sizeof(DispatcherObject), 0,
                     slots};
 
 }  // namespace
+
+void set_watched(bool on) { watched = on; }
 
 int add_dispatcher_type(PyObject* module) {
   PyObject* type = PyType_FromSpec(&spec);

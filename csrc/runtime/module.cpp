@@ -85,6 +85,7 @@ PYBIND11_MODULE(_runtime, m) {
   m.def("thread_count", weft::thread_count, "How many threads parallel loops use.");
   m.def("set_blas_path", weft::set_blas_path, py::arg("path"), "Where OpenBLAS lies; it is opened at first use.");
   m.def("blas_library", weft::blas_library, "The library that matrix products run on, or ''.");
+  m.def("set_watched", weft::set_watched, py::arg("on"), "Whether every call of a Dispatcher goes to its slow path.");
   m.def("pool_statistics", pool_statistics, "Counts of the memory pool.");
   m.def("pool_trim", weft::pool_trim, "Give the pool's free memory back to the system.");
   m.def("library_file", library_file, py::arg("name"), py::arg("symbol"),

@@ -26,19 +26,23 @@ from weft.runtime.devices import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Array", "CompileError", "Device", "StagingError", "block_until_ready", "checkpoint", "checkpoint_policies",
-    "custom_jvp", "custom_vjp", "default_backend", "default_device", "device_count", "device_get", "device_put",
-    "devices", "export", "grad", "hessian", "hvp", "jacfwd", "jacobian", "jacrev", "jit", "jvp", "linearize",
-    "local_device_count", "local_devices", "remat", "value_and_grad", "vjp", "vmap",
+    "Array", "CompileError", "Device", "StagingError", "block_until_ready", "check_grads", "checkpoint",
+    "checkpoint_policies", "config", "custom_jvp", "custom_vjp", "debug_nans", "default_backend", "default_device",
+    "device_count", "device_get", "device_put", "devices", "export", "grad", "hessian", "hvp", "jacfwd", "jacobian",
+    "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "remat", "value_and_grad", "vjp",
+    "vmap",
 ]  # fmt: skip
 
-_SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "numpy", "tree", "tree_util")
+_SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "numpy", "test_util", "tree", "tree_util")
 
 _LATER = {
+    "check_grads": "weft.test_util",
     "checkpoint": "weft.api.checkpoint",
     "checkpoint_policies": "weft.api.checkpoint",
+    "config": "weft.api.config",
     "custom_jvp": "weft.api.custom",
     "custom_vjp": "weft.api.custom",
+    "debug_nans": "weft.api.config",
     "hessian": "weft.api.jacobians",
     "hvp": "weft.api.jacobians",
     "jacfwd": "weft.api.jacobians",

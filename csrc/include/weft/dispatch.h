@@ -10,4 +10,7 @@ namespace weft {
 
 int add_dispatcher_type(PyObject* module);
 
+// While on, no plan answers a call by itself: slow(args, kwargs) gets them all, and may run plans.
+void set_watched(bool on);
+
 }  // namespace weft

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from weft.api.config import config
 from weft.api.transformed import Inspection, Transformed
 from weft.runtime import Plan, Signature
 
@@ -40,6 +41,15 @@ def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
     if staging():
         return t.stage_call(args, kwargs)
+    if config.debug_nans:
+        from weft.api.nans import checked_call
+
+        return checked_call(t, args, kwargs)
+    return answer(t, args, kwargs)
+
+
+def answer(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Answer a call outside a staging."""
     run: Callable[[], Any]
     with _lock:
         plan = t.find(args, kwargs)  # another thread may have compiled meanwhile

@@ -55,6 +55,20 @@ def evaluate(function: Function, *args: Any) -> list[Any]:
     return [np.array(r) if isinstance(r, np.ndarray) else r for r in _function(function, args)]
 
 
+#: Called with each op, its operands and results while a function is evaluated; ops that print are then left out.
+Watch = Callable[[Op, Sequence[Any], Sequence[Any]], None]
+_watching: list[Watch] = []
+
+
+def watched(function: Function, watch: Watch, *args: Any) -> list[Any]:
+    """`evaluate`, telling ``watch`` of each op."""
+    _watching.append(watch)
+    try:
+        return evaluate(function, *args)
+    finally:
+        _watching.pop()
+
+
 def interpret(function: Function) -> Callable[..., list[Any]]:
     """A callable that runs ``function`` through `evaluate`."""
     return lambda *args: evaluate(function, *args)
@@ -162,8 +176,13 @@ def _stmt(s: Stmt, env: Env) -> None:
 
 def _op(s: Op, env: Env) -> None:
     attrs = {k: _static(v, env) for k, v in s.attrs.items()}
-    value = s.prim.numpy(*_atoms(s.args, env), **attrs)
+    args = _atoms(s.args, env)
+    if _watching and s.prim.effect == "io":
+        return
+    value = s.prim.numpy(*args, **attrs)
     values = value if isinstance(value, tuple) else (value,)
+    if _watching:
+        _watching[-1](s, args, values)
     _bind(s.outs, [x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x for x in values], env, s.prim.name)
 
 
