@@ -4,6 +4,7 @@ import os
 
 import pytest
 import tests.programs.derivatives  # noqa: F401
+import tests.programs.in_place  # noqa: F401
 import tests.programs.language  # noqa: F401
 import tests.programs.numeric  # noqa: F401
 import tests.programs.objectives  # noqa: F401
