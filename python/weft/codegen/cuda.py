@@ -277,7 +277,7 @@ class Host(Statements):
     def alloc(self, b: L.Buffer) -> None:
         """Memory of the device."""
         name, t = self.buffer(b), ctype(b.dtype)
-        if b.home == "result":
+        if b.home == "result" or b.row is not None:
             super().alloc(b)
             return
         count = self.paren(self.product(b.shape), PRODUCT)

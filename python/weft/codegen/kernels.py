@@ -356,6 +356,9 @@ class KernelPrinter(Statements):
     def alloc(self, b: L.Buffer) -> None:
         """Memory of a thread, or of a team."""
         name, t = self.buffer(b), ctype(b.dtype)
+        if b.row is not None:
+            self.put(f"{t}* const {name} = {self.pointer(b.row)};")
+            return
         count = self.product(b.shape)[0]
         if b.home == "local":
             n = count if count != "0" else "1"
@@ -414,4 +417,4 @@ class KernelPrinter(Statements):
 
 def visit_alloc(s: L.Stmt) -> bool:
     """Whether a statement makes memory that there may not be."""
-    return isinstance(s, L.Alloc) and s.buffer.home != "local"
+    return isinstance(s, L.Alloc) and s.buffer.takes

@@ -341,6 +341,9 @@ class Statements(Expressions):
     def alloc(self, b: L.Buffer) -> None:
         """A buffer's declaration."""
         name, t = self.buffer(b), ctype(b.dtype)
+        if b.row is not None:
+            self.put(f"{t}* __restrict {name} = {self.pointer(b.row)};")
+            return
         if b.home == "local":
             self.put(
                 f"{t} {name}[{self.product(b.shape)[0]}];" if self.product(b.shape)[0] != "0" else f"{t} {name}[1];"
@@ -459,7 +462,7 @@ def _may_fail(stmts: Sequence[L.Stmt]) -> bool:
             case L.Fail() | L.Grow() | L.HostCall():
                 return True
             case L.Alloc():
-                if s.buffer.home != "local":
+                if s.buffer.takes:
                     return True
             case L.Loop():
                 if _may_fail(s.setup) or _may_fail(s.body):

@@ -95,7 +95,7 @@ class Carries:
     def step(self, results: tuple[Atom, ...], swap: bool = True) -> None:
         """The next values, all assigned at once."""
         lw = self.lw
-        self.lw.frame.movable.update(b for b in self.own if b.home != "local")
+        self.lw.frame.movable.update(b for b in self.own if b.takes)
         scalars = self.scalars(results)
         arrays = [k for k, b in enumerate(self.buffers) if b is not None]
         targets = [self.buffers[k] for k in arrays]
@@ -151,15 +151,24 @@ def _rows(lw: Lowering, body: Block, collected: Sequence[Atom], stacks: Sequence
     """Let loops in a body collect into this one's memory, where it wants nothing else with what they collect."""
     inner = {o for s in body.stmts if isinstance(s, For | Map) for o in s.outs[len(s.inits) :]}
     for r, stack in zip(collected, stacks, strict=True):
-        if isinstance(r, Var) and r in inner and lw.uses.get(r, 0) == 1:
-            lw.rows[r] = Stack(stack.buffer, stack.shape, (*stack.lead, *at))
+        if not isinstance(r, Var) or not r.type.shape:
+            continue
+        row = Stack(stack.buffer, stack.shape, (*stack.lead, *at))
+        if r in inner and lw.uses.get(r, 0) == 1:
+            lw.rows[r] = row
+        elif r not in inner:
+            lw.row_of[r] = row, len(lw.frames)
 
 
 def _collect(lw: Lowering, results: Sequence[Atom], stacks: Sequence[Stack], at: tuple[Size, ...], loc: Any) -> None:
     """Write an iteration's collected values."""
     for r, stack in zip(results, stacks, strict=True):
-        if r not in lw.rows:
-            write_row(lw, lw.value(r), stack.buffer, stack.shape, (*stack.lead, *at), loc)
+        if r in lw.rows:
+            continue
+        value = lw.value(r)
+        there = isinstance(value, Stored) and value.buffer.row is not None and value.buffer.row.buffer is stack.buffer
+        if not there:
+            write_row(lw, value, stack.buffer, stack.shape, (*stack.lead, *at), loc)
 
 
 def _keep(lw: Lowering, outs: Sequence[Var], stacks: Sequence[Stack]) -> None:

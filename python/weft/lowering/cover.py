@@ -133,7 +133,7 @@ def spread(facts: Facts, body: Stmts) -> Iterator[tuple[L.Loop, Freedom]]:
 def _shareable(facts: Facts, s: L.Loop) -> Freedom | None:
     if isinstance(s.size, int) and s.size < SMALL:
         return None
-    if facts(s).kinds & {L.Gemm, L.Grow} or any(b.home != "local" for b in facts(s).made):
+    if facts(s).kinds & {L.Gemm, L.Grow} or any(b.takes for b in facts(s).made):
         return None
     return freedom(facts, s)
 

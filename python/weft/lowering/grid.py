@@ -409,7 +409,7 @@ class _Schedule:
         k.shared = shared.union(*[free.shared for free in found.values()])
         k.body = _hoisted(body, inside, k.workspace)
         own = {b for p in parts for b in p.made}
-        k.fails = k.fails or any(b.home != "local" and b not in k.workspace for b in own)
+        k.fails = k.fails or any(b.takes and b not in k.workspace for b in own)
         for b in own:
             k.touches.pop(b, None)
         for s in found:

@@ -20,7 +20,8 @@ class Buffer:
     """Memory for an array, row-major. ``home`` says where it comes from.
 
     ``home`` is "param" (``number`` = parameter), "result" (made by the runtime as result ``number``), "temp" (scratch
-    memory) or "local" (a small array of constant size, in registers or on the stack).
+    memory), "local" (a small array of constant size, in registers or on the stack) or "row" (a part of another buffer,
+    at ``row``, that is touched in no other way while it is used).
     """
 
     name: str
@@ -30,6 +31,12 @@ class Buffer:
     number: int = -1
     moves: bool = False  # its pointer is exchanged with others' while the program runs
     written: bool = True
+    row: Place | None = None
+
+    @property
+    def takes(self) -> bool:
+        """Whether making it takes memory, which there may not be."""
+        return self.home not in ("local", "row")
 
 
 # -- expressions ---------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def _independent(facts: Facts, s: L.Loop) -> bool:
     all_ = facts(s)
     if s.reductions or s.extrema or all_.kinds & _NOT_SHARED or all_.needs_host:
         return False
-    if not any(a.writes for a in all_.accesses) or any(b.home != "local" for b in all_.made):
+    if not any(a.writes for a in all_.accesses) or any(b.takes for b in all_.made):
         return False
     free = freedom(facts, s)
     return free is not None and not free.shared

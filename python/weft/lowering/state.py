@@ -76,6 +76,7 @@ class Lowering:
         self.holders: dict[L.Buffer, set[Var]] = {}
         self.home: dict[Var, int] = {}
         self.uses: dict[Var, int] = {}
+        self.row_of: dict[Var, tuple[Stack, int]] = {}  # what a loop collects: its place, and the loop's frame
         self.rows: dict[Any, Stack] = {}  # what loops collect straight into the memory of the loop around
         self.inner: set[Var] = set()  # variables used in a block below the one that defines them
         self.prefer: dict[Var, L.Buffer] = {}
@@ -403,6 +404,11 @@ class Lowering:
                 del self.reuse[v]
             return again
         b = L.Buffer(name or "t", dtype, shape)
+        row, depth = self.row_of.get(var, (None, 0)) if var is not None else (None, 0)
+        if row is not None and depth == len(self.frames) and not small(dtype, shape):
+            b.home, b.row = "row", L.Place(row.buffer, (*row.lead, *[0] * len(shape)), row.shape)
+            self.emit(L.Alloc(b))
+            return b
         if small(dtype, shape):
             b.home = "local"
             self._alloc_list(shape).append(L.Alloc(b))

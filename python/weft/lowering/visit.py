@@ -77,6 +77,8 @@ def sizes(s: Any) -> Iterator[Size]:
             yield s.size
         case L.Alloc():
             yield from s.buffer.shape
+            if s.buffer.row is not None:
+                yield from (*s.buffer.row.index, *s.buffer.row.shape)
         case L.Grow():
             yield from (s.need, *s.row)
         case L.Copy():
@@ -166,6 +168,8 @@ def accesses(s: Any, read: list[L.Load]) -> Iterator[Access]:
                     yield Access(v.place.buffer, v.place.index, v.place.shape, False, known=False)
         case L.Grow():
             yield Access(s.buffer, (), (), True, known=False)
+        case L.Alloc(buffer=L.Buffer(row=L.Place() as row, shape=shape)):
+            yield _region(row, shape, True)
     for x in read:
         yield Access(x.place.buffer, x.place.index, x.place.shape, False)
 
