@@ -79,14 +79,17 @@ class _Custom(Ruled):
 
     def site(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The staged call."""
-        from weft.api.sites import Site
+        from weft.api.sites import Frozen, Site
         from weft.api.staging import state
         from weft.errors import StagingError
 
         given = self.positional(args, kwargs)
         nondiff = frozenset([n % len(given) for n in self.nondiff_argnums if -len(given) <= n < len(given)])
-        site = Site(state(), self.__name__, given, nondiff)
-        site.stage(self.__wrapped__)
+        s = state()
+        functions = {n: getattr(self, n, None) for n in ("__wrapped__", "jvp", "fwd", "bwd")}
+        frozen = s.memo.get(("frozen", id(self))) or Frozen(functions)
+        site = Site(s, self.__name__, given, nondiff, frozen)
+        site.stage(frozen.functions["__wrapped__"])
         if site.written:
             raise StagingError(
                 f"{self.__name__} writes an argument in place, which its rule could not tell",
@@ -95,19 +98,20 @@ class _Custom(Ruled):
             )
         return site
 
-    def rules(self, *names: str) -> list[Any]:
-        """The rules as they are now; a program that used others is staged anew."""
+    def rules(self, frozen: Any, *names: str) -> list[Any]:
+        """The rules at a call; a later call of a program for which they are others is staged anew."""
         from weft.api.staging import state
         from weft.frontend.capture import attr_source, extend
+        from weft.frontend.frame import StagedFunction, StagedMethod
 
         captures = state().captures
         path = captures.path(self)
-        found = []
         for name in names:
             rule = getattr(self, name)
-            found.append(captures.read(attr_source(self, name, path), rule))
-            captures.note(rule, extend(path, "attr", name))
-        return found
+            if not isinstance(rule, StagedFunction | StagedMethod):
+                captures.read(attr_source(self, name, path), rule)
+                captures.note(rule, extend(path, "attr", name))
+        return [frozen.functions[name] for name in names]
 
 
 class custom_jvp(_Custom):

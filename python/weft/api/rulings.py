@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from weft.api import staging as st
-from weft.api.sites import Site, fitting, name_of, shape_of, type_text, unchanged
+from weft.api.sites import Site, fitting, name_of, shape_of, type_text
 from weft.api.zeros import is_zero, unzeroed, zeros_of
 from weft.errors import StagingError, located
 from weft.frontend import calls
@@ -26,21 +26,6 @@ def _title(rule: Any) -> str:
 
 def _wrong(message: str, site: Site) -> TypeError:
     return TypeError(located(message, site.s.loc))
-
-
-def _steady(site: Site, *rules: Any) -> Callable[[], None]:
-    """Raises where a rule defined inside staged code would see other values than at the call."""
-    questions = [unchanged(r) for r in rules if r is not None]
-
-    def check() -> None:
-        if not all(same() for same in questions):
-            raise StagingError(
-                f"the rule of {site.name} closes over a variable that has changed since the call",
-                remedy="pass the value as an argument (nondiff_argnums, if it is not to be differentiated)",
-                loc=site.s.loc,
-            )
-
-    return check
 
 
 def _like(primals: list[Any], site: Site, what: str) -> list[Atom]:
@@ -68,15 +53,12 @@ def _pair(x: Any) -> bool:
 def jvp_rule(fun: Any, site: Site) -> Callable[[], Function]:
     """The rule of a `custom_jvp` function at a call, made when it is asked for."""
     loc = site.s.loc
-    check = _steady(site, fun.jvp)
 
     @functools.cache
     def rule() -> Function:
-        if fun.jvp is None:
+        if site.frozen.functions["jvp"] is None:
             raise AttributeError(located(f"No JVP defined for custom_jvp function {site.name} using defjvp.", loc))
-        check()
-        with site.later():
-            site.s.loc = loc
+        with site.later(fun, loc):
             return _jvp(fun, site)
 
     return rule
@@ -84,7 +66,7 @@ def jvp_rule(fun: Any, site: Site) -> Callable[[], Function]:
 
 def _jvp(fun: Any, site: Site) -> Function:
     s = site.s
-    (rule,) = fun.rules("jvp")
+    (rule,) = fun.rules(site.frozen, "jvp")
     n = len(site.types)
     what = f"JVP rule {_title(rule)}"
     params = [Var(t, name) for t, _, name in site.types]
@@ -178,15 +160,12 @@ def by_parts(fun: Any, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> A
 def vjp_rule(fun: Any, site: Site) -> Callable[[], tuple[Function, Function]]:
     """The rule of a `custom_vjp` function at a call, made when it is asked for."""
     loc = site.s.loc
-    check = _steady(site, fun.fwd, fun.bwd)
 
     @functools.cache
     def halves() -> tuple[Function, Function]:
-        if fun.fwd is None:
+        if site.frozen.functions["fwd"] is None:
             raise AttributeError(located(f"No VJP defined for custom_vjp function {site.name} using defvjp.", loc))
-        check()
-        with site.later():
-            site.s.loc = loc
+        with site.later(fun, loc):
             return _vjp(fun, site)
 
     return halves
@@ -194,7 +173,7 @@ def vjp_rule(fun: Any, site: Site) -> Callable[[], tuple[Function, Function]]:
 
 def _vjp(fun: Any, site: Site) -> tuple[Function, Function]:
     s = site.s
-    fwd, bwd = fun.rules("fwd", "bwd")
+    fwd, bwd = fun.rules(site.frozen, "fwd", "bwd")
     n = len(site.types)
     params = [Var(t, name) for t, _, name in site.types]
     kept: list[Any] = []

@@ -10,9 +10,9 @@ from typing import Any
 from weft.api import staging as st
 from weft.api.zeros import zeros_of
 from weft.errors import StagingError
-from weft.frontend.frame import StagedFunction, State
+from weft.frontend.frame import Frame, StagedFunction, StagedMethod, State
 from weft.frontend.trees import Tree, describe, flatten, leaf_types, unflatten
-from weft.ir.nodes import Atom, Block, Function, Var, free_vars
+from weft.ir.nodes import Atom, Block, Function, Loc, Var, free_vars
 from weft.ir.outline import Settled, call_types, outline, trimmed
 from weft.ir.rules import Rule
 from weft.ir.types import ArrayType, is_inexact
@@ -55,6 +55,8 @@ class Site:
         Its arguments, with staged leaves.
     nondiff
         The places of arguments that are not differentiated.
+    frozen
+        The function and its rules as they are now.
     leaves
         The leaves of the others that have derivatives: the first parameters of ``func``.
     func
@@ -67,6 +69,7 @@ class Site:
     name: str
     args: tuple[Any, ...]
     nondiff: frozenset[int]
+    frozen: Any = None
     leaves: list[Staged] = field(default_factory=list)
     func: Function | None = None
     captured: tuple[Var, ...] = ()
@@ -151,14 +154,18 @@ class Site:
     # -- rules -----------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def later(self) -> Iterator[None]:
-        """Stage something of this call at another time."""
-        loc = self.s.loc
-        with self.s.builder.apart():
+    def later(self, fun: Any, at: Loc | None) -> Iterator[None]:
+        """Stage a rule of ``fun`` after the call; where the rule calls ``fun``, that is as it was at the call."""
+        s, key = self.s, ("frozen", id(fun))
+        loc, outer = s.loc, s.memo.get(key)
+        s.memo[key] = self.frozen
+        with s.builder.apart():
+            s.loc = at
             try:
                 yield
             finally:
-                self.s.loc = loc
+                s.loc = loc
+                s.memo[key] = outer
 
     def close(self, name: str, block: Block, head: int) -> Function:
         """A block as a function whose parameters are the first ``head`` of the block's, then what the call captured,
@@ -195,40 +202,47 @@ def fitting(v: Any, t: ArrayType) -> Atom | None:
     return cast(v.atom, t.dtype)
 
 
-def unchanged(fn: Any) -> Callable[[], bool]:
-    """A question: whether what a function defined inside staged code closes over is still what it is now."""
-    now = _closure(fn)
-    return lambda: _closure(fn) == now
+# -- functions defined inside staged code ------------------------------------------------------------------------------
 
 
-def _closure(fn: Any, seen: frozenset[int] = frozenset()) -> list[Any]:
-    fn = getattr(fn, "fn", fn)
-    if not isinstance(fn, StagedFunction) or id(fn) in seen:
-        return [id(fn)]
-    import gast
+class Frozen:
+    """Functions as they are at a call. Those defined inside staged code keep the variables that they see now: the frame
+    around them may be gone, or have other values, when a rule is staged. (Arrays need no care: `Site.close` refuses
+    those that were made inside, and no others are written inside.)
 
-    found: list[Any] = []
-    names = {n.id for n in gast.walk(fn.parsed.node) if isinstance(n, gast.Name)}
-    for name in sorted(names):
-        frame = fn.frame
-        while frame is not None and name not in frame.locals:
-            frame = frame.enclosing  # type: ignore[assignment]
-        if frame is None:
-            continue
-        value = frame.locals[name]
-        if isinstance(value, StagedFunction):
-            found += _closure(value, seen | {id(fn)})
-            continue
-        leaves: list[Any] = []
-        boxes: list[Any] = []
-        try:
-            tree = flatten(value, st.state(), leaves, boxes)
-        except TypeError:
-            found.append(id(value))
-            continue
-        found.append((name, repr(shape_of(tree)), [id(b) for b in boxes]))
-        found += [v.cell.atom if v.cell is not None else v._atom or v.extent for v in leaves]
-    return found
+    Parameters
+    ----------
+    functions
+        The functions by name (None: there is none).
+    """
+
+    def __init__(self, functions: dict[str, Any]) -> None:
+        self._frames: dict[int, Frame] = {}
+        self.functions = {name: self._function(fn) for name, fn in functions.items()}
+
+    def _function(self, fn: Any) -> Any:
+        plain = fn.fn if isinstance(fn, StagedMethod) else fn
+        if not isinstance(plain, StagedFunction):
+            return fn
+        made = StagedFunction(plain.parsed, self._frame(plain.frame), plain.defaults, plain.kw_defaults)
+        made.__name__ = plain.__name__
+        return made
+
+    def _frame(self, frame: Frame) -> Frame:
+        known = self._frames.get(id(frame))
+        if known is not None:
+            return known
+        enclosing = self._frame(frame.enclosing) if frame.enclosing is not None else None
+        new = Frame(frame.parsed, python=frame.python, enclosing=enclosing, globals_=frame.globals, origin=frame.origin)
+        self._frames[id(frame)] = new
+        new.comprehension = frame.comprehension
+        new.locals = {name: self._value(v) for name, v in frame.locals.items()}
+        return new
+
+    def _value(self, v: Any) -> Any:
+        if isinstance(v, StagedFunction | StagedMethod):
+            return self._function(v)
+        return type(v)([self._value(x) for x in v]) if type(v) in (list, tuple) else v
 
 
-__all__ = ["Site", "describe", "fitting", "name_of", "shape_of", "type_text", "unchanged"]
+__all__ = ["Frozen", "Site", "describe", "fitting", "name_of", "shape_of", "type_text"]

@@ -16,6 +16,7 @@ from weft.ir.sizes import Size
 from weft.ir.types import ArrayType
 from weft.staged.context import current
 from weft.staged.value import Cell, Staged, lift, wrap
+from weft.transforms.inline import inline_calls
 from weft.transforms.simplify import simplify
 
 
@@ -117,7 +118,7 @@ def inline(f: Function, args: Sequence[Atom]) -> list[Atom]:
 
 def tidy(f: Function) -> Function:
     """Simplify between transformations, so that code does not grow with their order."""
-    return simplify(f)
+    return simplify(inline_calls(f, ruled=False))
 
 
 def same_sizes(a: Sequence[Size], b: Sequence[Size]) -> bool:

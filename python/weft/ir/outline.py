@@ -80,8 +80,8 @@ def trimmed(func: Function, keep: int = 0) -> tuple[Function, tuple[int, ...]]:
     Sizes that only an unused parameter would tell keep it.
     """
     used = set(free_vars(Block((), func.body.stmts, func.body.results)))
-    for p in func.params:
-        if p in used:
+    for k, p in enumerate(func.params):
+        if p in used or k < keep:
             used.update(vars_in_static(p.type))
     for r in func.results:
         used.update(vars_in_static(r.type))

@@ -158,7 +158,7 @@ class Adjoint:
         wanted = [self.wants(a) for a in s.args]
         if not any(wanted):
             return
-        n = len(s.outs)
+        n, given_args = len(s.outs), s.args
         names = self.tape.names
         if isinstance(s.rule, Remat):
             from weft.transforms.reverse import remat_halves
@@ -166,12 +166,12 @@ class Adjoint:
             given = [self.get(o) for o in s.outs]
             func, backward = remat_halves(s.func, wanted, [ct is not None for ct in given], s.rule.policy)
             saved = self.grown(s, func)
-            operands = [*names.all(s.args), *saved, *[ct for ct in given if ct is not None]]
+            operands = [*names.all(s.args[: len(given_args)]), *saved, *[ct for ct in given if ct is not None]]
             backward, places = trimmed(backward)
             backward, passed = closed_call(backward, [operands[k] for k in places])
             again = Remat(s.rule.policy, again=True)
             found: Sequence[Atom] = self.b.call(backward, passed, call_types(backward, passed), again)
-            targets = [a for a, on in zip(s.args, wanted, strict=True) if on]
+            targets = [a for a, on in zip(given_args, wanted, strict=True) if on]
         elif s.rule is not None:
             rule = s.rule
             only_explicit(rule, wanted, s.loc)
@@ -180,7 +180,7 @@ class Adjoint:
             s.rule = None
             cts = [self.get_or_zeros(o) for o in s.outs[:n] if is_inexact(o.type.dtype)]
             found = splice(self.b, backward, [*residuals, *cts])
-            targets = [a for a, on in zip(s.args, rule.explicit, strict=True) if on]
+            targets = [a for a, on in zip(given_args, rule.explicit, strict=True) if on]
         else:
             raise TypeError(f"a call without a rule is inlined before differentiation: {s.func.name}")
         for a, ct in zip(targets, found, strict=True):
