@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -32,7 +33,7 @@ def portfolio(spot, strike, years, rate, volatility):
 
 
 def for_jax(jax, spot, strike, years, rate, volatility):
-    """All at once."""
+    """All at once, or one."""
     np_ = jax.numpy
 
     def normal(x):
@@ -44,12 +45,20 @@ def for_jax(jax, spot, strike, years, rate, volatility):
 
 
 def objectives():
-    """One size."""
+    """As a sum over a loop, and each with its greeks."""
     rng = np.random.default_rng(10)
     spot, strike = rng.uniform(80.0, 120.0, (2, OPTIONS))
     args = spot, strike, rng.uniform(0.2, 2.0, OPTIONS), rng.uniform(0.0, 0.05, OPTIONS), rng.uniform(0.1, 0.5, OPTIONS)
     every = (0, 1, 2, 3, 4)
     stated = {"C++, stated": 27.0, "jax, stated": 179.0}
-    yield Objective(
-        f"Black-Scholes, {OPTIONS} options", portfolio, args, every, with_jax(for_jax, every, *args), stated, step=1e-4
-    )
+    peer = with_jax(for_jax, every, *args)
+
+    def by_vmap(jax):
+        inputs = jax.tree.map(jax.numpy.asarray, args)
+        one = functools.partial(for_jax, jax)
+        value, both = jax.jit(jax.vmap(one)), jax.jit(jax.vmap(jax.value_and_grad(one, every)))
+        return {"jax": (lambda: jax.block_until_ready(value(*inputs)), lambda: jax.block_until_ready(both(*inputs)))}
+
+    title = f"Black-Scholes, {OPTIONS} options"
+    yield Objective(title, portfolio, args, every, peer, stated, step=1e-4)
+    yield Objective(f"{title}, by vmap", call, args, every, by_vmap, stated, lanes=0, step=1e-4)
