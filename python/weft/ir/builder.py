@@ -145,6 +145,11 @@ class Builder:
             self._known[-1][key] = outs
         return outs
 
+    def know(self, s: Op) -> None:
+        """Let an operation like ``s`` emitted in the current block be ``s``, which others emit."""
+        if s.prim.effect != "io" and self._known:
+            self._known[-1].setdefault((s.prim.name, s.args, tuple(sorted(s.attrs.items()))), s.outs)
+
     @staticmethod
     def _fold(prim: Primitive, args: tuple[Atom, ...], attrs: dict[str, Any]) -> tuple[Atom, ...] | None:
         types = prim.type_rule(*[a.type for a in args], **attrs)

@@ -31,12 +31,13 @@ from weft.ir.nodes import (
     lit,
 )  # fmt: skip
 from weft.ir.outline import call_types, closed_call, trimmed
+from weft.ir.primitive import Elementwise
 from weft.ir.rules import Remat
 from weft.ir.sizes import Size, dim
 from weft.ir.types import i64, is_inexact, scalar
 from weft.primitives.declare import prim, zeros
 from weft.transforms.rules import halves_of, only_explicit, residual_vars, splice
-from weft.transforms.saving import Tape
+from weft.transforms.saving import Tape, cheap
 
 
 class Adjoint:
@@ -99,6 +100,14 @@ class Adjoint:
             yield
         finally:
             self.ct = outer
+
+    def enter(self, s: Stmt, block: Block, counters: Sequence[Var] = ()) -> None:
+        """Begin the adjoint of a statement's block. A partial derivative that the block computed for itself (the cosine
+        beside a sine) is that value, saved or computed again once."""
+        self.tape.enter(s, block, counters)
+        for x in block.stmts:
+            if isinstance(x, Op) and isinstance(x.prim.kind, Elementwise) and not cheap(x):
+                self.b.know(self.tape.here(x))
 
     # -- statements ------------------------------------------------------------------------------------------------
 
@@ -238,7 +247,7 @@ class Adjoint:
         rows = [(e, self.get(o)) for e, o in zip(elements, stacked, strict=True)]
         inner: dict[Var, Atom] = dict(zip(captured, flowing[len(carries) :], strict=True))
         with self.b.scope((k, *flowing)) as body, self.cotangents(inner):
-            self.tape.enter(s, s.body, (k,))
+            self.enter(s, s.body, (k,))
             for i, q in zip(carries, flowing, strict=False):
                 self.add(nexts[i], q)
             for e, ct in rows:
@@ -272,7 +281,7 @@ class Adjoint:
         blocks: list[tuple[Block, dict[Var, Atom]]] = []
         for old in (s.then, s.orelse):
             with self.b.scope() as block, self.cotangents(dict(outer)):
-                self.tape.enter(s, old)
+                self.enter(s, old)
                 for j, ct in outs:
                     self.add(old.results[j], ct)
                 self.block(old)
@@ -310,7 +319,7 @@ class Adjoint:
         given = [self.get(o) for o in s.outs]
         indices = tuple([Var(scalar(i64), p.name) for p in s.body.params[:m]])
         with self.b.scope((*indices, *flowing)) as body, self.cotangents(inner):
-            self.tape.enter(s, s.body, indices)
+            self.enter(s, s.body, indices)
             for j, (r, ct) in enumerate(zip(s.body.results, given, strict=True)):
                 if ct is not None and self.wants(r):
                     # an accumulator's start value, and whatever is added to it, all have the cotangent of its end
