@@ -163,10 +163,11 @@ def slope(loss, args, directions, h=1e-6):
     return 0.5 * (left + right) if abs(left - right) <= 1e-4 * (1.0 + abs(left)) else None
 
 
-def derivatives_agree(fn) -> None:
-    """Reverse mode against forward mode and finite differences along one direction."""
+def derivatives_agree(fn, compiled: bool) -> None:
+    """Reverse mode against forward mode and finite differences along one direction, and compiled against interpreted."""
     loss = number_of(fn)
-    gradient_of = staged_once(weft.value_and_grad(loss, argnums=NUMS))
+    derivative = weft.value_and_grad(loss, argnums=NUMS)
+    gradient_of, compiled_of = staged_once(derivative), weft.jit(derivative)
 
     def forward(n, k, xs, ts):
         return weft.jvp(lambda x, y, a, b, m: loss(x, y, n, k, a, b, m), xs, ts)[1]
@@ -179,6 +180,10 @@ def derivatives_agree(fn) -> None:
         directions = tuple(d if np.ndim(d) else float(d) for d in directions)
         value, gradient = gradient_of(*copy.deepcopy(args))
         np.testing.assert_allclose(value, loss(*copy.deepcopy(args)), rtol=1e-10)
+        if compiled:
+            again, gradient_again = compiled_of(*copy.deepcopy(args))
+            for g, v in zip([again, *gradient_again], [value, *gradient], strict=True):
+                np.testing.assert_allclose(g, v, rtol=1e-9, atol=1e-9)
         reverse = sum(float(np.sum(g * d)) for g, d in zip(gradient, directions, strict=True))
         xs = tuple(copy.deepcopy(args[i]) for i in NUMS)
         tangent = tangent_of(args[2], args[3], xs, directions)
@@ -187,7 +192,7 @@ def derivatives_agree(fn) -> None:
             np.testing.assert_allclose(reverse, wanted, rtol=1e-4, atol=1e-4)
 
 
-def lanes_agree(fn) -> None:
+def lanes_agree(fn, compiled: bool) -> None:
     """A batch, integers included, against a loop over its lanes; arguments written in place too."""
     for args in samples():
         lanes = [
@@ -197,7 +202,8 @@ def lanes_agree(fn) -> None:
         if any(w.error for w in want):
             continue
         batch = tuple(np.stack([np.asarray(lane[i]) for lane in lanes]) for i in range(7))
-        got = interpreted(weft.vmap(fn))(*batch)
+        mapped = weft.vmap(fn)
+        got = (weft.jit(mapped) if compiled else interpreted(mapped))(*batch)
         for lane, w in enumerate(want):
             for g, v in zip([*got, *batch], [*w.value, *w.args], strict=True):
                 np.testing.assert_allclose(g[lane], v, rtol=1e-9, atol=1e-9)
@@ -212,7 +218,7 @@ def test_random_transformations(law, start):
     tried = 0
     for seed in range(start, start + 10):
         try:
-            law(load(program(seed)))
+            law(load(program(seed)), COMPILED or seed % 10 == 0)
             tried += 1
         except weft.StagingError as e:
             if not REFUSED.search(str(e)) and "argument of vmap" not in str(e):
