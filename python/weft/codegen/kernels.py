@@ -266,7 +266,7 @@ class KernelPrinter(Statements):
 
     def shared_out(self, s: L.Loop, hi: str) -> None:
         """A loop whose iterations the team's threads share out."""
-        all_ = visit.Facts()(s)
+        all_ = self.kernel.facts(s)
         inside, own = all_.accesses, all_.made
         writes = {a.buffer for a in inside if a.writes and a.buffer not in own}
         if writes:

@@ -13,6 +13,7 @@ from weft.lowering.prepare import count_uses
 from weft.lowering.raising import raised
 from weft.lowering.state import Lowering
 from weft.lowering.values import Stored, Value, loads
+from weft.lowering.visit import Facts
 from weft.transforms.dead import drop_dead
 from weft.transforms.inline import inline_calls
 
@@ -53,14 +54,15 @@ def lower(f: Function) -> L.Program:
     block(lw, f.body)
     _finish(lw, f, results)
     body = contracted(merged(lw.frame.stmts))
-    raised(body)
+    facts = Facts()
+    raised(facts, body)
     meta = {
         "results": [_describe(lw, f, k) for k in range(len(f.results))],
         "host": lw.hosts,
         "heavy": lw.heavy or any(isinstance(s, L.Loop | L.Gemm | L.Routine | L.Copy) for s in body),
         "mutates": sorted(set(f.updates.values())),
     }
-    return L.Program(f.name, params, sizes, body, meta, f.loc)
+    return L.Program(f.name, params, sizes, body, meta, f.loc, facts)
 
 
 def _sizes(lw: Lowering, f: Function) -> list[tuple[Var, int]]:

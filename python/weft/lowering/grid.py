@@ -61,6 +61,8 @@ class Kernel:
         The arrays from outside, and whether they are written.
     fails
         Whether it may record a failure.
+    facts
+        Summaries of its statements.
     """
 
     number: int
@@ -76,6 +78,7 @@ class Kernel:
     gives: set[Var] = field(default_factory=set)
     touches: dict[L.Buffer, bool] = field(default_factory=dict)
     fails: bool = False
+    facts: Facts = field(default_factory=Facts)
     loc: Loc | None = None
 
 
@@ -137,7 +140,7 @@ def for_device(program: L.Program) -> DeviceProgram:
 class _Schedule:
     def __init__(self, program: L.Program) -> None:
         self.program = program
-        self.facts = Facts()
+        self.facts = program.facts or Facts()
         self.kinds: dict[Any, str] = {}
         self.covers: dict[L.Loop, Cover | None] = {}
         self.kernels: list[Kernel] = []
@@ -396,6 +399,7 @@ class _Schedule:
     ) -> Kernel:
         k = Kernel(len(self.kernels), kind, domain, body)
         self.kernels.append(k)
+        k.facts = self.facts
         parts = [self.facts(x) for x in body]
         inside = {v for p in parts for v in p.bound} | {v for v, _ in domain}
         k.fails = any(L.Fail in p.kinds or L.Grow in p.kinds for p in parts)

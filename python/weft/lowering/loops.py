@@ -340,6 +340,8 @@ class Program:
         The statements.
     meta
         What the dispatcher must know: see `weft.lowering.lower`.
+    facts
+        Summaries of the statements, so far as they were made.
     """
 
     name: str
@@ -348,3 +350,4 @@ class Program:
     body: list[Stmt]
     meta: dict[str, Any]
     loc: Loc | None = None
+    facts: Any = None

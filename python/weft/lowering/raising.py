@@ -17,9 +17,9 @@ from weft.lowering.visit import Facts, Stmts, blocks, exprs
 _NOT_SHARED = {L.Fail, L.HostCall, L.Output, L.Release, L.Grow, L.Repoint, L.Routine}
 
 
-def raised(stmts: Stmts) -> None:
+def raised(facts: Facts, stmts: Stmts) -> None:
     """Mark the independent loops among statements; changed as they stand."""
-    _mark(Facts(), stmts, 0)
+    _mark(facts, stmts, 0)
 
 
 def _mark(facts: Facts, stmts: Stmts, depth: int, shared: bool = False) -> None:
