@@ -30,6 +30,8 @@ class Objective:
         Milliseconds of a gradient stated elsewhere, of code that is not here.
     lanes
         The axes over which `fn` is mapped; the plain run loops over them.
+    jacobian
+        Whether `fn` has an array for its result, of which the Jacobian is measured (for each lane, by rows).
     step, rtol
         Of the finite differences.
     """
@@ -41,6 +43,7 @@ class Objective:
     jax: Callable[[Any], dict[str, Calls]] | None = None
     stated: dict[str, float] = field(default_factory=dict)
     lanes: Any = None
+    jacobian: bool = False
     step: float = 1e-5
     rtol: float = 1e-5
     value_rtol: float = 1e-10
@@ -50,9 +53,21 @@ class Objective:
         return weft.jit(self.fn if self.lanes is None else weft.vmap(self.fn, in_axes=self.lanes))
 
     def gradient(self) -> Callable[..., Any]:
-        """Compiled: the value and the gradient."""
-        both = weft.value_and_grad(self.fn, argnums=self.argnums)
+        """Compiled: the value and the gradient (or the Jacobian)."""
+        if self.jacobian:
+            both = with_rows(self.fn, weft.jacrev(self.fn, argnums=self.argnums))
+        else:
+            both = weft.value_and_grad(self.fn, argnums=self.argnums)
         return weft.jit(both if self.lanes is None else weft.vmap(both, in_axes=self.lanes))
+
+
+def with_rows(fn: Callable[..., Any], rows: Callable[..., Any]) -> Callable[..., Any]:
+    """A function's value beside its Jacobian."""
+
+    def both(*args: Any) -> Any:
+        return fn(*args), rows(*args)
+
+    return both
 
 
 def with_jax(fn: Callable[..., Any], argnums: tuple[int, ...], *args: Any) -> Callable[[Any], dict[str, Calls]]:
