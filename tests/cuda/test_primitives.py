@@ -29,7 +29,9 @@ def source(number: int, name: str, dtypes: tuple, attrs: dict) -> str:
 
 
 TEXT = (
-    '#include "team.h"\n#include "complex.h"\nnamespace weft {\n'
+    '#include "team.h"\n#include "complex.h"\n'
+    + cpp.HEADERS
+    + "namespace weft {\n"
     + "".join(source(k, *kernel) for k, kernel in enumerate(KERNELS))
     + "}\n"
 )

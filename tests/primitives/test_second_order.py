@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.ir.util import build, emit_op, type_of
-from tests.primitives.test_generated import UP_TO_PHASES, inexact_results, random_like, refused
+from tests.primitives.test_generated import UP_TO_PHASES, inexact_places, inexact_results, random_like, refused
 
 import weft.primitives  # noqa: F401
 from weft.ir.interpret import evaluate
@@ -40,13 +40,14 @@ def cases(name):
                 yield operands, attrs, outs
 
 
-def marks(operands):
-    return [is_inexact(np.asarray(x).dtype) for x in operands]
+def marks(prim, operands):
+    places = inexact_places(prim.name, operands)
+    return [k in places for k in range(len(operands))]
 
 
 def gradient_function(prim, operands, attrs, outs):
     """``(operands, cotangents) -> cotangents of the inexact operands``, by the rule for reverse mode."""
-    n, wanted = len(operands), marks(operands)
+    n, wanted = len(operands), marks(prim, operands)
 
     def emit(*xs):
         op = emit_op(prim, xs[:n], attrs)
@@ -59,7 +60,7 @@ def gradient_function(prim, operands, attrs, outs):
 
 def tangent_function(prim, operands, attrs, outs):
     """``(operands, tangents of the inexact ones) -> tangents of the inexact results``, by the rule for forward mode."""
-    n, active = len(operands), marks(operands)
+    n, active = len(operands), marks(prim, operands)
     moving = [x for x, on in zip(operands, active) if on]
 
     def emit(*xs):
@@ -83,7 +84,7 @@ def test_both_modes_over(name, rule):
     count = 0
     for operands, attrs, outs in cases(name):
         f, more = rule(prim, operands, attrs, outs)
-        active = [*marks(operands), *[True] * len(more)]
+        active = [*marks(prim, operands), *[True] * len(more)]
         args = [*operands, *[random_like(rng, x) for x in more]]
         tangents = [random_like(rng, a) for a, on in zip(args, active) if on]
         got = evaluate(verify(jvp(f, active)), *args, *tangents)[len(f.results) :]

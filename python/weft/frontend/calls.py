@@ -204,13 +204,13 @@ def contains_staged(x: Any) -> bool:
 
 
 def handler_of(fn: Any) -> Callable[..., Any] | None:
-    """The library function that stands for a builtin, a ``math`` or a NumPy function."""
+    """The library function that stands for a builtin, a ``math``, a NumPy or a SciPy function."""
     from weft.frontend import mathematics  # noqa: F401  (enters the functions of math)
     from weft.frontend.builtin import BUILTINS
-    from weft.numpy.registry import NUMPY
+    from weft.numpy.registry import native as library
 
     try:
-        return BUILTINS.get(fn) or NUMPY.get(fn)
+        return BUILTINS.get(fn) or library(fn)
     except TypeError:  # not hashable
         return None
 

@@ -50,7 +50,7 @@ def _install() -> list[str]:
     space = globals()
     for module in (creation, cumulative, elementwise, joining, methods, products, reductions, search, signals, sorting):
         space.pop(module.__name__.rpartition(".")[2], None)
-    for name in ("fourier", "linear", "norms", "ufuncs", "ufunc_methods"):
+    for name in ("fourier", "linear", "linear_products", "norms", "ufuncs", "ufunc_methods"):
         space.pop(name, None)
     meanings = {id(f): public for f, public in _MEANINGS.items()}
     aliases = {name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings}

@@ -39,7 +39,6 @@ from weft.numpy.norms import LINALG
 from weft.numpy.reductions import any as any_
 from weft.numpy.reductions import count_nonzero, max, sum
 from weft.numpy.registry import implements
-from weft.numpy.shape import diagonal as diagonal_view
 from weft.numpy.ufuncs import ufunc
 from weft.staged.indexing import getitem
 
@@ -59,7 +58,7 @@ def _dtype(*xs: Staged) -> DType:
     return f32 if single else f64
 
 
-def _inputs(*xs: Any) -> list[Staged]:
+def inputs(*xs: Any) -> list[Staged]:
     """Arguments in the dtype that results have."""
     vs = [array(x) for x in xs]
     dtype = _dtype(*vs)
@@ -72,7 +71,8 @@ def _stacked(x: Staged) -> Staged:
     return x
 
 
-def _square(x: Staged) -> Staged:
+def square(x: Staged) -> Staged:
+    """``x`` as a stack of square matrices."""
     _stacked(x)
 
     def fail() -> None:
@@ -117,8 +117,8 @@ def solve(a: Any, b: Any) -> Any:
     >>> wnp.linalg.solve(wnp.array([[2.0, 0.0], [0.0, 4.0]]), wnp.array([2.0, 2.0]))
     Array([1. , 0.5])
     """
-    x, y = _inputs(a, b)
-    x = _square(x)
+    x, y = inputs(a, b)
+    x = square(x)
     vector = y.ndim == 1
     if y.ndim == 0:
         raise op_error(ValueError, "solve: Input operand 1 does not have enough dimensions")
@@ -153,8 +153,8 @@ def inv(a: Any) -> Any:
     Array([[0.5 , 0.  ],
            [0.  , 0.25]])
     """
-    (x,) = _inputs(a)
-    x = _square(x)
+    (x,) = inputs(a)
+    x = square(x)
     return emit("solve", x, spread(astype(eye(of(_size(x.sizes[-1]))), x.dtype), x.sizes))
 
 
@@ -205,8 +205,8 @@ def cholesky(a: Any, /, *, upper: Any = False) -> Any:
     Array([[2., 0.],
            [1., 1.]])
     """
-    (x,) = _inputs(a)
-    x = _square(x)
+    (x,) = inputs(a)
+    x = square(x)
     if static_bool(upper, "upper"):
         return _adjoint(emit("cholesky", _adjoint(x)))
     return emit("cholesky", x)
@@ -225,8 +225,8 @@ def det(a: Any) -> Any:
     >>> float(wnp.linalg.det(wnp.array([[2.0, 0.0], [0.0, 4.0]])))
     8.0
     """
-    (x,) = _inputs(a)
-    return emit("det", _square(x))
+    (x,) = inputs(a)
+    return emit("det", square(x))
 
 
 @implements(np.linalg.slogdet, module=LINALG)
@@ -235,8 +235,8 @@ def slogdet(a: Any) -> Any:
 
     At a singular matrix it has no derivative: LinAlgError.
     """
-    (x,) = _inputs(a)
-    return _results.SlogdetResult(*_several("slogdet", _square(x)))
+    (x,) = inputs(a)
+    return _results.SlogdetResult(*_several("slogdet", square(x)))
 
 
 # -- eigenvalues -------------------------------------------------------------------------------------------------------
@@ -260,20 +260,20 @@ def eigh(a: Any, UPLO: Any = "L") -> Any:
     >>> wnp.linalg.eigh(wnp.array([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     Array([1., 2.])
     """
-    (x,) = _inputs(a)
-    return _results.EighResult(*_several("eigh", _square(x), lower=_lower(UPLO), vectors=True))
+    (x,) = inputs(a)
+    return _results.EighResult(*_several("eigh", square(x), lower=_lower(UPLO), vectors=True))
 
 
 @implements(np.linalg.eigvalsh, module=LINALG)
 def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
     """Eigenvalues of Hermitian matrices in ascending order."""
-    (x,) = _inputs(a)
-    return emit("eigh", _square(x), lower=_lower(UPLO), vectors=False)
+    (x,) = inputs(a)
+    return emit("eigh", square(x), lower=_lower(UPLO), vectors=False)
 
 
 def _general(name: str, a: Any) -> Staged:
-    (x,) = _inputs(a)
-    x = _square(x)
+    (x,) = inputs(a)
+    x = square(x)
     if not is_complex(x.dtype):
         raise unsupported(
             f"np.linalg.{name} of a real matrix, whose results are real or complex as the values say",
@@ -305,10 +305,10 @@ def svd(a: Any, full_matrices: Any = True, compute_uv: Any = True, hermitian: An
 
     Vectors that complete a basis have no derivative: give ``full_matrices=False`` for matrices that are not square.
     """
-    (x,) = _inputs(a)
+    (x,) = inputs(a)
     vectors, full = static_bool(compute_uv, "compute_uv"), static_bool(full_matrices, "full_matrices")
     if static_bool(hermitian, "hermitian"):
-        return _svd_hermitian(_square(x), vectors)
+        return _svd_hermitian(square(x), vectors)
     k = _shorter(_stacked(x), "np.linalg.svd")
     full = full and x.sizes[-2:] != (k, k)
     if not vectors:
@@ -345,10 +345,10 @@ def pinv(a: Any, rcond: Any = None, hermitian: Any = False, *, rtol: Any = np._N
 
     Its derivative is that along matrices of the same rank.
     """
-    (x,) = _inputs(a)
+    (x,) = inputs(a)
     _stacked(x)
     if static_bool(hermitian, "hermitian"):
-        x = _square(x)
+        x = square(x)
         x = ufunc(np.add, tril(x), _adjoint(tril(x, -1)))
     if rcond is None:
         rcond = 1e-15 if rtol is np._NoValue else _precision(x) if rtol is None else rtol
@@ -370,7 +370,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: Any = False, *, rtol: Any = 
     """How many singular values are above ``tol``."""
     if tol is not None and rtol is not None:
         raise op_error(ValueError, "`tol` and `rtol` can't be both set.")
-    (x,) = _inputs(A)
+    (x,) = inputs(A)
     if x.ndim < 2:
         raise unsupported("np.linalg.matrix_rank of a vector", "np.any(x != 0)")
     s = svd(x, compute_uv=False, hermitian=hermitian)
@@ -389,7 +389,7 @@ def _column(x: Staged) -> Staged:
 @implements(np.linalg.cond, module=LINALG)
 def cond(x: Any, p: Any = None) -> Any:
     """The condition number: of the largest singular value over the smallest."""
-    (v,) = _inputs(x)
+    (v,) = inputs(x)
     _stacked(v)
     if isinstance(p, Staged) or p not in (None, 2, -2):
         raise unsupported(
@@ -411,7 +411,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
 
     The solution is the pseudoinverse's, whose derivative is that along matrices of the same rank.
     """
-    x, y = _inputs(a, b)
+    x, y = inputs(a, b)
     vector = y.ndim == 1
     y = _column(y) if vector else y
     for v in (x, y):
@@ -461,93 +461,9 @@ def qr(a: Any, mode: Any = "reduced") -> Any:
         if mode == "raw":
             raise unsupported("np.linalg.qr with mode='raw'", "mode='reduced'")
         raise op_error(ValueError, f"Unrecognized mode '{mode}'")
-    (x,) = _inputs(a)
+    (x,) = inputs(a)
     k = _shorter(_stacked(x), "np.linalg.qr")
     if mode == "r":
         return emit("qr", x, full=False, vectors=False, size=k)
     full = mode == "complete" and x.sizes[-2] != k
     return _results.QRResult(*_several("qr", x, full=full, vectors=True, size=k))
-
-
-# -- products ----------------------------------------------------------------------------------------------------------
-
-
-@implements(np.linalg.multi_dot, module=LINALG)
-def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    """The product of several matrices, from the left."""
-    total = arrays[0]
-    for m in arrays[1:]:
-        total = products.dot(total, m)
-    return total
-
-
-@implements(np.linalg.matrix_power, module=LINALG)
-def matrix_power(a: Any, n: Any) -> Any:
-    """A square matrix to a whole power; a negative one inverts it first."""
-    x, k = _square(array(a)), static_int(n, "n")
-    if k < 0:
-        x, k = inv(x), -k
-    if k == 0:
-        return spread(astype(eye(of(_size(x.sizes[-1]))), x.dtype), x.sizes)
-    out = None
-    while k:
-        if k & 1:
-            out = x if out is None else products.matmul(out, x)
-        k >>= 1
-        x = products.matmul(x, x) if k else x
-    return out
-
-
-@implements(np.linalg.matmul, module=LINALG)
-def matmul(x1: Any, x2: Any, /) -> Any:
-    """The matrix product ``x1 @ x2``."""
-    return products.matmul(x1, x2)
-
-
-@implements(np.linalg.tensordot, module=LINALG)
-def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
-    """The product summed over pairs of axes."""
-    return products.tensordot(x1, x2, axes)
-
-
-@implements(np.linalg.vecdot, module=LINALG)
-def vecdot(x1: Any, x2: Any, /, *, axis: Any = -1) -> Any:
-    """The dot product along one axis."""
-    return products.vecdot(x1, x2, axis=axis)
-
-
-@implements(np.linalg.outer, module=LINALG)
-def outer(x1: Any, x2: Any, /) -> Any:
-    """All products of two vectors."""
-    x, y = array(x1), array(x2)
-    if x.ndim != 1 or y.ndim != 1:
-        raise op_error(
-            ValueError, f"Input arrays must be one-dimensional, but they are x1.ndim={x.ndim} and x2.ndim={y.ndim}."
-        )
-    return products.outer(x, y)
-
-
-@implements(np.linalg.cross, module=LINALG)
-def cross(x1: Any, x2: Any, /, *, axis: Any = -1) -> Any:
-    """The cross product of vectors of three components."""
-    return products.cross(x1, x2, axis=axis)
-
-
-@implements(np.linalg.trace, module=LINALG)
-def trace(x: Any, /, *, offset: Any = 0, dtype: Any = None) -> Any:
-    """The sum of a diagonal of the last two axes."""
-    return sum(diagonal_view(array(x), offset, -2, -1), -1, dtype)
-
-
-@implements(np.linalg.diagonal, module=LINALG)
-def diagonal(x: Any, /, *, offset: Any = 0) -> Any:
-    """A diagonal of the last two axes."""
-    return diagonal_view(x, offset, -2, -1)
-
-
-@implements(np.linalg.matrix_transpose, module=LINALG)
-def matrix_transpose(x: Any, /) -> Any:
-    """The transpose of each matrix."""
-    from weft.numpy.shape import swapaxes
-
-    return swapaxes(x, -1, -2)

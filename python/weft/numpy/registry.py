@@ -7,7 +7,9 @@ flavour results have, where ``out=`` goes and what is said of unknown keywords i
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,11 +39,15 @@ MODULES: defaultdict[str, dict[str, Callable[..., Any]]] = defaultdict(dict)
 #: Those of `weft.numpy`.
 PUBLIC = MODULES["weft.numpy"]
 
+#: Modules of other packages whose functions are understood, and the modules of weft that have functions of their names.
+FOREIGN = {"scipy.special": "weft.scipy.special", "scipy.linalg": "weft.scipy.linalg"}
+
 #: The public function with the meaning of each NumPy callable.
 MEANINGS: dict[Any, Callable[..., Any]] = {}
 
-#: The entry behind each implementation.
+#: The entry behind each implementation, and behind the public functions of each module.
 ENTRIES: dict[Callable[..., Any], Entry] = {}
+ENTRIES_OF: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,10 +182,31 @@ def enter(entry: Entry, numpy: tuple[Any, ...], public: bool = True, module: str
     if public:
         function = _public(entry, module)
         MODULES[module][entry.name] = function
+        ENTRIES_OF[module][entry.name] = entry
         MEANINGS.update(dict.fromkeys(numpy, function))
         NUMPY[function] = _staged("weft", entry)
         if entry.creates:
             CREATORS.add(function)
+
+
+def native(function: Any) -> Callable[..., Any] | None:
+    """What staged code calls in place of a function; None for one that weft does not know.
+
+    A function of SciPy is known if weft has one of its name; SciPy is not imported for it.
+    """
+    found = NUMPY.get(function)
+    if found is not None:
+        return found
+    name = getattr(function, "__name__", None)
+    for theirs, ours in FOREIGN.items():
+        module = sys.modules.get(theirs)
+        if module is not None and isinstance(name, str) and getattr(module, name, None) is function:
+            importlib.import_module(ours)
+            entry = ENTRIES_OF[ours].get(name)
+            if entry is not None:
+                NUMPY[function] = _staged("np", entry)
+                return NUMPY[function]
+    return None
 
 
 def _staged(flavour: str, entry: Entry) -> Callable[..., Any]:

@@ -12,4 +12,5 @@ from weft.primitives import (  # noqa: F401
     shape,
     solves,
     sorting,
+    special,
 )  # fmt: skip
