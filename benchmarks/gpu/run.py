@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import statistics
 import sys
 import time
@@ -85,6 +86,7 @@ def lorenz(device: weft.Device, quick: bool, least: float) -> Figure:
     case = programs.LORENZ
     call, n, args = prepared(case, device, quick)
     figure = Figure(f"{case.name}, {n:,}, steps of their own", {"weft": per_call(call, least)})
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else it takes most of the card's memory
     try:
         import jax
 

@@ -77,6 +77,10 @@ class Guests {
       device_.synchronise(plan.name);
     } catch (const DeviceError& error) {
       set_device_error(error);
+      try {
+        device_.synchronise(plan.name);  // what is on its way must arrive before the arrays may go
+      } catch (const DeviceError&) {
+      }
       return false;
     }
     bool ok = true;

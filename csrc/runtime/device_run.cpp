@@ -123,7 +123,13 @@ int DeviceRun::fetch() {
       }
     }
   });
-  return status == WEFT_OK && wait ? settle() : status;
+  if (status == WEFT_OK) return wait ? settle() : status;
+  // Copies on their way to memory of the host must arrive before it is given back.
+  try {
+    device_.synchronise(plan_.name);
+  } catch (const DeviceError&) {
+  }
+  return status;
 }
 
 void DeviceRun::mark() {

@@ -48,12 +48,11 @@ GEMM(cublasZgemm_v2, double complex, conj)
 PROGRAM = """
 import ctypes, os, numpy as np, weft, weft.numpy as wnp
 from weft import _runtime
-from weft.runtime import devices
+from weft.runtime import paths
 from weft.build import cuda
 from tests.cuda_runtime.conftest import emulated
 cuda.build = emulated
-devices.prepare()
-_runtime.set_cublas_paths([os.environ["STAND_IN"]])
+paths.nvidia_libraries = lambda name: ["/nowhere/libcublas.so.13", os.environ["STAND_IN"]]
 (gpu,) = weft.devices("gpu")
 
 @weft.jit

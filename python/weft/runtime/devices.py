@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,23 +49,20 @@ def devices(backend: str | None = None) -> list[Device]:
 
 def gpus() -> list[Device]:
     """The GPUs. The first call loads the driver."""
-    prepare()
     found = _runtime.gpu_devices()
     eager.active = True
+    _find_cublas(found[0].driver)
     return found
 
 
-def prepare() -> None:
-    """Tell the runtime where cuBLAS may lie, before it is first used."""
+@functools.cache
+def _find_cublas(driver: str) -> None:
+    """Tell the runtime where cuBLAS may lie, before its first use: those that the driver is new enough for."""
     from weft.runtime.paths import nvidia_libraries
 
-    global _prepared
-    if not _prepared:
-        _runtime.set_cublas_paths(nvidia_libraries("cublas"))
-        _prepared = True
-
-
-_prepared = False
+    newest = int(driver.partition(".")[0])
+    paths = nvidia_libraries("cublas")
+    _runtime.set_cublas_paths([p for p in paths if int(p.rpartition(".")[2]) <= newest])
 
 
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
