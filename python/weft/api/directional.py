@@ -158,7 +158,7 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[
 
     if staging():
         return _vjp(fun, primals, has_aux)
-    out = _eager(fun, "call", has_aux)(*primals)
+    out = _eager(fun, "value", has_aux)(*primals)
     pull = _eager(fun, "pull", has_aux)
 
     def vjp_fun(cotangent: Any) -> Any:
@@ -249,7 +249,7 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
 
     if staging():
         return _linearize(fun, primals, has_aux)
-    out = _eager(fun, "call", has_aux)(*primals)
+    out = _eager(fun, "value", has_aux)(*primals)
     along = _eager(fun, "jvp", has_aux)
 
     def f_jvp(*tangents: Any) -> Any:
@@ -302,13 +302,12 @@ def _eager(fun: Any, what: str, has_aux: bool) -> Transformed:
         return found
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        from weft.frontend.calls import call
-
         if what == "jvp":
             return _jvp(fun, args[0], args[1], has_aux)
         if what == "pull":
             return _vjp(fun, args[0], has_aux)[1](args[1])
-        return call(fun, args, kwargs)
+        value, _, *aux = _vjp(fun, args, has_aux)  # a custom rule may give another value than the function
+        return (value, *aux) if has_aux else value
 
     made = Transformed(fun, stage_call, f"{what}(has_aux={has_aux})")
     if key is not None:
