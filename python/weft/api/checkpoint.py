@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import types
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -191,8 +192,16 @@ def save_only_these_names(*names: str) -> Policy:
 
 
 def policy_name(policy: Policy) -> str:
-    """A policy in a title."""
-    return getattr(policy, "__name__", repr(policy))
+    """A policy in a title, which tells programs apart also in other processes."""
+    name = str(getattr(policy, "__name__", repr(policy)))
+    if getattr(policy, "__module__", None) == __name__:
+        return name
+    from weft.build.index import Unindexable, describe
+
+    try:
+        return describe(policy)
+    except Unindexable:
+        return f"{name} {id(policy)} of process {os.getpid()}"
 
 
 checkpoint_policies = types.SimpleNamespace(

@@ -21,17 +21,22 @@ from weft.runtime.stored import decode_host, decode_tree, encode_host, encode_tr
 
 def root_of(t: Any) -> Any:
     """The user's function inside weft's transformations."""
-    while isinstance(t, Transformed):
-        t = t.__wrapped__  # type: ignore[assignment]
+    while is_transformed(t):
+        t = t.__wrapped__
     return t
+
+
+def is_transformed(t: Any) -> bool:
+    """Whether this is a function made by `weft.jit`, `weft.grad`, `weft.custom_jvp`, `weft.checkpoint`, ..."""
+    return hasattr(type(t), "stage_call")
 
 
 def titles(t: Any) -> str:
     """The transformations of a function, outermost first."""
     parts = []
-    while isinstance(t, Transformed):
+    while is_transformed(t):
         parts.append(t.title)
-        t = t.__wrapped__  # type: ignore[assignment]
+        t = t.__wrapped__
     return "/".join(parts)
 
 
@@ -123,7 +128,7 @@ def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, mo
 
 def _guards(value: Any, path: Any) -> list[Guard]:
     """What tells that a captured object is the same in another process."""
-    if isinstance(value, Transformed):
+    if is_transformed(value):
         inner = value.__wrapped__
         return [
             Guard.of(value.title, (*path, ("attr", "title"))),
