@@ -13,7 +13,7 @@ BENCHMARKS = str(Path(__file__).resolve().parents[2] / "benchmarks")
 
 sys.path.insert(0, BENCHMARKS)
 try:
-    from objectives import bundle, gauss_seidel, gmm, hand, heat, kepler, lanes, lstm, nbody, transformer
+    from objectives import black_scholes, bundle, gauss_seidel, gmm, hand, heat, kepler, lanes, lstm, nbody, transformer
 finally:
     sys.path.remove(BENCHMARKS)
 
@@ -82,3 +82,14 @@ def block(length, width):
 
 
 program(lambda: [block(3, 4), block(2, 8)], grad=(0, 1))(transformer.transformer)
+
+
+def options(n):
+    rng = np.random.default_rng(n)
+    spot, strike = rng.uniform(80.0, 120.0, (2, n))
+    return spot, strike, rng.uniform(0.2, 2.0, n), rng.uniform(0.0, 0.05, n), rng.uniform(0.1, 0.5, n)
+
+
+program(lambda: [options(3), options(1)], grad=(0, 1, 2, 3, 4), second=True, vmap=(0, None, None, None, None))(
+    black_scholes.portfolio
+)

@@ -55,7 +55,7 @@ def _nan_or(test: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 _positive = _nan_or(lambda x: prim("gt")(x, lit(0.0, f64)))
 _unit = _nan_or(lambda x: prim("le")(prim("abs")(x), lit(1.0, f64)))
-for _name in ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1", "fabs", "atan", "asinh", "cbrt", "exp2"):
+for _name in "sin cos tan sinh cosh tanh exp expm1 fabs atan asinh cbrt exp2 erf erfc".split():
     if hasattr(math, _name):
         _math(_name, {"fabs": "abs", "atan": "arctan", "asinh": "arcsinh"}.get(_name, _name))
 _math("sqrt", "sqrt", domain=_nan_or(lambda x: prim("ge")(x, lit(0.0, f64))))
