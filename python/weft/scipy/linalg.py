@@ -15,6 +15,7 @@ from weft.numpy.common import (
     reshape,
     spread,
     static_bool,
+    static_int,
     under,
     unsupported,
 )  # fmt: skip
@@ -74,7 +75,8 @@ def solve_triangular(
     >>> linalg.solve_triangular(wnp.array([[2.0, 0.0], [1.0, 1.0]]), wnp.array([2.0, 3.0]), lower=True)
     Array([1., 2.])
     """
-    if isinstance(trans, Staged) or trans not in _TRANS:
+    trans = static_int(trans, "trans") if isinstance(trans, Staged) else trans
+    if trans not in _TRANS:
         raise unsupported(f"solve_triangular with trans={trans!r}", "trans=0, 1 or 2")
     transposed, conjugated = _TRANS[trans]
     x, y, vector = _system(a, b, check_finite)

@@ -123,7 +123,7 @@ def entr(x: Any, /) -> Any:
     (v,) = _operands("entr", x)
     low = emit("lt", v, number(0, v))
     safe = select(low, _one(v), v)
-    return select(low, number(-np.inf, v), emit("neg", emit("xlogy", safe, safe)))
+    return select(low, number(-np.inf, v), emit("sub", number(0, v), emit("xlogy", safe, safe)))
 
 
 def _divergence(name: str, x: Any, y: Any) -> tuple[Staged, Staged, Staged, Staged, Staged]:
@@ -258,11 +258,7 @@ def polygamma(n: Any, x: Any) -> Any:
     >>> round(float(special.polygamma(1, 1.0)), 12)  # pi**2 / 6
     1.644934066848
     """
-    order = astype(array(n), f64)
-    v = astype(array(x), f64)
-    if is_complex(array(x).dtype):
-        raise unsupported("scipy.special.polygamma of complex numbers")
-    order, v = _operands("polygamma", order, v)
+    order, v = [astype(w, f64) for w in _operands("polygamma", n, x)]
     one, zero = _one(order), number(0, order)
     up = emit("add", order, one)
     even = emit("eq", emit("mod", up, number(2, order)), zero)
@@ -313,7 +309,8 @@ def ndtr(x: Any, /) -> Any:
 def ndtri(p: Any, /) -> Any:
     """The inverse of `ndtr`."""
     (v,) = _operands("ndtri", p)
-    return emit("mul", emit("erfcinv", emit("mul", v, number(2, v))), number(-math.sqrt(2), v))
+    size = emit("mul", emit("erfcinv", emit("mul", v, number(2, v))), number(math.sqrt(2), v))
+    return emit("sub", number(0, v), size)
 
 
 @library(SPECIAL)
