@@ -12,9 +12,9 @@ from weft.ir.sizes import Size, size_vars
 from weft.lowering import loops as L
 from weft.lowering.depends import freedom
 from weft.lowering.values import walk_expr
-from weft.lowering.visit import Facts, Stmts, blocks, exprs
+from weft.lowering.visit import Facts, Stmts, blocks, exprs, walk
 
-_NOT_SHARED = {L.Fail, L.HostCall, L.Output, L.Release, L.Grow, L.Repoint, L.Routine}
+_NOT_SHARED = {L.Fail, L.HostCall, L.Output, L.Repoint, L.Routine}
 
 
 def raised(facts: Facts, stmts: Stmts) -> None:
@@ -25,15 +25,18 @@ def raised(facts: Facts, stmts: Stmts) -> None:
 def _mark(facts: Facts, stmts: Stmts, depth: int, shared: bool = False) -> None:
     for s in stmts:
         match s:
-            case L.Loop() if s.parallel or s.vector:
-                continue
+            case L.Loop() if s.parallel:
+                _set_up(s, facts(s).bound)
+            case L.Loop() if s.vector:
+                pass
             case L.Loop():
                 nested = any(isinstance(x, L.Loop | L.Forever) for x in s.body)
                 if not shared and (depth == 0 or nested) and _independent(facts, s):
                     s.parallel, s.reverse, (s.cost, s.inner) = True, False, _work(s, facts(s).bound)
+                    _set_up(s, facts(s).bound)
                     _mark(facts, s.body, depth + 1, True)
                     continue
-                if not nested and _independent(facts, s):
+                if not nested and not facts(s).made and _independent(facts, s):
                     s.vector, s.reverse = True, False
                 _mark(facts, s.body, depth + 1, shared)
             case L.Forever() | L.Branch():
@@ -46,10 +49,27 @@ def _independent(facts: Facts, s: L.Loop) -> bool:
     all_ = facts(s)
     if s.reductions or s.extrema or all_.kinds & _NOT_SHARED or all_.needs_host:
         return False
-    if not any(a.writes for a in all_.accesses) or any(b.takes for b in all_.made):
+    if all(not a.writes or a.buffer in all_.made for a in all_.accesses):
         return False
     free = freedom(facts, s)
     return free is not None and not free.shared
+
+
+def _set_up(s: L.Loop, inside: set[Var]) -> None:
+    """Let a chunk of a loop make the memory that each iteration made for itself."""
+    counts = {x.capacity for x in walk(s.body) if isinstance(x, L.Grow)}
+    starts = [x for x in s.body if isinstance(x, L.Let) and x.var in counts and isinstance(x.expr, L.Index)]
+    varying = inside - {x.var for x in starts}
+    made = [
+        x for x in s.body if isinstance(x, L.Alloc) and x.buffer.takes
+        and varying.isdisjoint(v for n in x.buffer.shape for v in size_vars(n))
+    ]  # fmt: skip
+    moved = {x.buffer for x in made}
+    s.setup = [*s.setup, *starts, *made]
+    s.body = [
+        x for x in s.body
+        if x not in starts and x not in made and not (isinstance(x, L.Release) and x.buffer in moved)
+    ]  # fmt: skip
 
 
 def _work(s: L.Loop, inside: set[Var]) -> tuple[int, tuple[Size, ...]]:
