@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from weft.ir.nodes import Atom, Block, Function, Loc, Renamer, Var, dim, free_vars, vars_in_static
 from weft.ir.sizes import Size, map_size, resolve
-from weft.ir.types import ArrayType
+from weft.ir.types import ArrayType, i64, scalar
 
 
 class Settled(Renamer):
@@ -58,16 +58,21 @@ class _Arguments(Renamer):
         return self._bound[v] if v in self._bound else super()._lookup(v)
 
 
-def call_types(func: Function, args: Sequence[Atom]) -> tuple[ArrayType, ...]:
-    """The types of a call's results, in the caller's sizes.
+def call_types(func: Function, args: Sequence[Atom], outs: Sequence[Var] = ()) -> tuple[ArrayType, ...]:
+    """The types of a call's results, in the caller's sizes. ``outs``, if given, are the results' variables: a size
+    may be one of them.
 
     Raises
     ------
     ValueError
         A size of a result is computed inside the function.
     """
-    known = set(func.params) | {v for v, _, _ in func.sizes}
+    known: set[Atom] = set(func.params) | {v for v, _, _ in func.sizes}
     sizes = _Arguments(func, args)
+    for r, o in zip(func.results, outs, strict=False):
+        if isinstance(r, Var) and r not in known and r.type == scalar(i64):
+            known.add(r)
+            sizes.atoms[r] = o
     for r in func.results:
         if any([v not in known for v in vars_in_static(r.type)]):
             raise ValueError(f"the shape of a result of {func.name} is computed inside it")

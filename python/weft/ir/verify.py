@@ -155,7 +155,7 @@ class _Verifier:
                 if [a.type.dtype for a in s.args] != [p.type.dtype for p in s.func.params]:
                     self.fail("operands of the call do not fit the function", s)
                 verify(s.func, after=self.after)
-                self.types("results of the call", [o.type for o in s.outs], call_types(s.func, s.args), s)
+                self.types("results of the call", [o.type for o in s.outs], call_types(s.func, s.args, s.outs), s)
             case _:
                 self.fail(f"not a statement: {s!r}")
         self.bind(s.outs, scope)

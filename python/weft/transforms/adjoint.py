@@ -205,7 +205,7 @@ class Adjoint:
         extra = func.results[n:]
         made = [r for r in dict.fromkeys(extra) if isinstance(r, Var) and r not in given and r not in sizes]
         s.func = replace(func, body=Block(func.params, func.body.stmts, (*func.results[:n], *made)))
-        new = residual_vars(s.func, call_types(s.func, s.args), n)
+        new = residual_vars(s.func, s.args, s.outs)
         self.tape.grow(s, new)
         given.update(zip(made, new, strict=True))
         return [

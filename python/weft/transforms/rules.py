@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from weft.errors import StagingError
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Call, Function, Loc, Renamer, Var
+from weft.ir.outline import call_types
 from weft.ir.rules import CustomJVP, CustomVJP
-from weft.ir.types import is_inexact
+from weft.ir.types import i64, is_inexact, scalar
 from weft.primitives.declare import zeros
 from weft.transforms.activity import varied_vars
 from weft.transforms.inline import inlined
@@ -81,7 +82,10 @@ def _transposed(rule: CustomJVP, n: int, loc: Loc | None) -> tuple[Function, Fun
     return simplify(at_zero), backward
 
 
-def residual_vars(func: Function, types: Sequence[object], count: int) -> list[Var]:
-    """Variables for the results of a forward half after the first ``count``."""
-    hints = [r.name if isinstance(r, Var) else "" for r in func.results[count:]]
-    return [Var(t, hint) for t, hint in zip(types[count:], hints, strict=True)]  # type: ignore[arg-type]
+def residual_vars(func: Function, args: Sequence[Atom], outs: Sequence[Var]) -> list[Var]:
+    """Variables for the results of a forward half after those of the call."""
+    n = len(outs)
+    new = [Var(scalar(i64), r.name if isinstance(r, Var) else "") for r in func.results[n:]]
+    for v, t in zip(new, call_types(func, args, (*outs, *new))[n:], strict=True):
+        v.type = t
+    return new
