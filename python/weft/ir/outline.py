@@ -67,7 +67,7 @@ def call_types(func: Function, args: Sequence[Atom], outs: Sequence[Var] = ()) -
     ValueError
         A size of a result is computed inside the function.
     """
-    known: set[Atom] = set(func.params) | {v for v, _, _ in func.sizes}
+    known: set[Atom] = {*func.params, *[v for v, _, _ in func.sizes]}
     sizes = _Arguments(func, args)
     for r, o in zip(func.results, outs, strict=False):
         if isinstance(r, Var) and r not in known and r.type == scalar(i64):
