@@ -83,6 +83,12 @@ def select(cond: Staged, a: Staged, b: Staged) -> Staged:
     return emit("select", cond, a, b)
 
 
+def away_from_zero(x: Staged, root: Any) -> Staged:
+    """``root(x)`` of what is not negative, where 0 stays 0 and has derivative 0."""
+    zero = emit("eq", x, number(0, x))
+    return select(zero, number(0, x), root(select(zero, number(1, x), x)))
+
+
 # -- axes --------------------------------------------------------------------------------------------------------------
 
 
@@ -349,6 +355,7 @@ __all__ = [
     "array",
     "array_of",
     "astype",
+    "away_from_zero",
     "axes_of",
     "axis_of",
     "broadcast_shapes",

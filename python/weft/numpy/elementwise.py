@@ -170,9 +170,15 @@ def sinc(x: Any) -> Any:
     """``sin(pi x) / (pi x)``, 1 at zero."""
     a = array(x)
     a = a if is_inexact(a.dtype) else astype(a, f64)
-    zero = emit("eq", a, lit(0, a.dtype))
-    y = emit("mul", select(zero, number(1, a), a), lit(math.pi, a.dtype))
-    return select(zero, number(1, a), emit("div", emit("sin", y), y))
+    # near zero the quotient's derivatives lose their digits: its series
+    near = emit("lt", emit("abs", a), lit(0.05, real_dtype(a.dtype)))
+    y = emit("mul", select(near, number(1, a), a), lit(math.pi, a.dtype))
+    z = emit("mul", select(near, a, number(0, a)), lit(math.pi, a.dtype))
+    square, series = emit("mul", z, z), number(0, a)
+    for k in reversed(range(1, 7)):
+        term = number((-1) ** k / math.factorial(2 * k + 1), a)
+        series = emit("mul", emit("add", series, term), square)
+    return select(near, emit("add", series, number(1, a)), emit("div", emit("sin", y), y))
 
 
 # -- complex numbers ---------------------------------------------------------------------------------------------------

@@ -11,14 +11,13 @@ from weft.numpy.common import (
     Staged,
     array,
     astype,
+    away_from_zero,
     axes_of,
     axis_of,
     emit,
-    number,
     op_error,
     product,
     reshape,
-    select,
     static_bool,
     transpose,
     unsupported,
@@ -35,12 +34,6 @@ def _input(x: Any) -> Staged:
     return v if v.dtype.kind in "fc" else astype(v, np.float64)
 
 
-def _away_from_zero(x: Staged, root: Any) -> Staged:
-    """``root(x)`` of what is not negative, where 0 stays 0 and has derivative 0."""
-    zero = emit("eq", x, number(0, x))
-    return select(zero, number(0, x), root(select(zero, number(1, x), x)))
-
-
 def _square(v: Staged) -> Staged:
     if is_complex(v.dtype):
         re, im = emit("real", v), emit("imag", v)
@@ -49,7 +42,7 @@ def _square(v: Staged) -> Staged:
 
 
 def _euclidean(v: Staged, axis: Any, keepdims: Any) -> Staged:
-    return _away_from_zero(sum(_square(v), axis, keepdims=keepdims), lambda x: ufunc(np.sqrt, x))
+    return away_from_zero(sum(_square(v), axis, keepdims=keepdims), lambda x: ufunc(np.sqrt, x))
 
 
 def _of_vectors(v: Staged, order: Any, axis: Any, keepdims: Any) -> Any:
@@ -69,7 +62,7 @@ def _of_vectors(v: Staged, order: Any, axis: Any, keepdims: Any) -> Any:
     total = sum(ufunc(np.power, size, order), axis, keepdims=keepdims)
     if order < 0:
         return ufunc(np.power, total, 1.0 / order)
-    return _away_from_zero(total, lambda x: ufunc(np.power, x, 1.0 / order))
+    return away_from_zero(total, lambda x: ufunc(np.power, x, 1.0 / order))
 
 
 def _of_matrices(v: Staged, order: Any, axes: tuple[int, int], keepdims: Any) -> Any:

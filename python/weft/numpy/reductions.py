@@ -13,6 +13,7 @@ from weft.numpy.common import (
     Staged,
     array,
     astype,
+    away_from_zero,
     axes_of,
     axis_of,
     broadcast_shapes,
@@ -264,8 +265,12 @@ def std(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
     where: Any = None, mean: Any = None, correction: Any = None,
 ) -> Any:  # fmt: skip
-    """The standard deviation over axes."""
-    return emit("sqrt", var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
+    """The standard deviation over axes; where it is 0, so is its derivative."""
+    return _root(var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
+
+
+def _root(x: Staged) -> Staged:
+    return away_from_zero(x, lambda v: emit("sqrt", v))
 
 
 @implements(np.average)
@@ -338,7 +343,7 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: A
 @implements(np.nanstd)
 def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
     """The standard deviation over axes, ignoring nan."""
-    return emit("sqrt", nanvar(a, axis, dtype, None, ddof, keepdims))
+    return _root(nanvar(a, axis, dtype, None, ddof, keepdims))
 
 
 def _nan_extreme(extreme: Any, worst: float, a: Any, axis: Any, keepdims: Any) -> Staged:

@@ -75,8 +75,8 @@ zeta: Primitive = elementwise(
 
 
 def _over(x: Atom, y: Atom) -> Any:
-    """``x / y``, 0 where x is 0."""
-    zero = prim("eq")(x, like(0, x))
+    """``x / y``, 0 where both are 0."""
+    zero = prim("bitand")(prim("eq")(x, like(0, x)), prim("eq")(y, like(0, y)))
     return lambda t: mul(t, prim("select")(zero, like(0, x), div(x, prim("select")(zero, like(1, y), y))))
 
 
@@ -92,11 +92,15 @@ xlog1py = elementwise(
 
 
 def _i1e_slope(x: Atom, y: Atom) -> Atom:
-    """``i0e(x) - i1e(x) * (sign(x) + 1 / x)``, a half at 0."""
+    """``i0e(x) - i1e(x) / x - sign(x) * i1e(x)``; the quotient at 0 by its series, so that it can be differentiated."""
     zero = prim("eq")(x, like(0, x))
-    safe = prim("select")(zero, like(1, x), x)
-    slope = sub(i0e(x), mul(y, add(sign(x), div(like(1, x), safe))))
-    return prim("select")(zero, like(0.5, x), slope)  # type: ignore[no-any-return]
+    square = mul(x, x)
+    series = like(0, x)
+    for factor in (1 / 18432, 1 / 384, 1 / 16):
+        series = mul(add(series, like(factor, x)), square)
+    at_zero = mul(add(series, like(0.5, x)), exp(neg(prim("abs")(x))))
+    quotient = prim("select")(zero, at_zero, div(y, prim("select")(zero, like(1, x), x)))
+    return sub(sub(i0e(x), quotient), mul(sign(x), y))
 
 
 i0e: Primitive = _function("i0e", lambda x, y: sub(i1e(x), mul(sign(x), y)), cost=300, domain=(-4, 4))
