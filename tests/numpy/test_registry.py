@@ -1,8 +1,10 @@
 """The table itself: names, signatures, import cost, and what is staged."""
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from tests.staged.util import Staging, same
 
 import weft.lax
 import weft.numpy as wnp
-from weft.numpy.registry import CREATORS, ENTRIES, NUMPY, needs_staging
+from weft.numpy.registry import CREATORS, ENTRIES, MODULES, NUMPY, needs_staging
 
 X = np.arange(6.0).reshape(2, 3)
 
@@ -72,3 +74,12 @@ def test_lax_while_staging():
     same(got, (X, np.where(X > 1, X, -X), X))
     with pytest.raises(TypeError):
         Staging(lambda x: weft.lax.select(x > 1, x, x[0]), X)
+
+
+def test_the_list_of_supported_functions_is_complete():
+    assert weft.scipy.linalg.__all__ and weft.scipy.special.__all__
+
+    text = (Path(__file__).parents[2] / "docs" / "numpy.md").read_text()
+    listed = set(re.findall(r"`(\w+)`", text))
+    for module in ("weft.numpy", "weft.numpy.linalg", "weft.numpy.fft", "weft.scipy.special", "weft.scipy.linalg"):
+        assert set(MODULES[module]) <= listed, module
