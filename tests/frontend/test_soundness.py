@@ -40,6 +40,23 @@ A3 = np.array([1.0, 2.0, 3.0])
 # -- arrays made in branches and loops -------------------------------------------------------------------------------
 
 
+@case((A3,))
+def unrolled_over_an_array_that_it_writes(a):
+    u = a.copy()
+    w, total = u, 0.0
+    for f in u:  # unrolled, since it binds `u`
+        total = 10.0 * total + f
+        w[1] = 9.0
+        u = u
+    pairs = [set_second(u, v) for v in u]
+    return total, pairs
+
+
+def set_second(u, v):
+    u[2] = 7.0
+    return v * 2.0
+
+
 @case((1.0,), (-1.0,))
 def made_in_a_branch(x):
     if x > 0:

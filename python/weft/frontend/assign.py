@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gast
@@ -134,6 +135,21 @@ def set_item(x: Any, key: Any, value: Any, node: Any, frame: Frame) -> None:
         if fn is None:
             raise arith.op_error(TypeError, f"{type(x).__name__!r} object does not support item assignment")
         call(fn, (x, key, value), {})
+
+
+def static_thunks(value: Any, node: Any, frame: Frame) -> list[Callable[[], Any]]:
+    """`static_items`, each read only when it is its turn: what comes before may write the array."""
+    from weft.frontend import calls
+
+    it = None if isinstance(value, range) else calls.loopable(value)
+    if it is None or isinstance(it, Checkpointed):
+        return [functools.partial(_same, item) for item in static_items(value, node, frame)]
+    n = expressions.state().fix(it.trip(), "the number of iterations is needed while staging")
+    return [functools.partial(it.item, size_object(i)) for i in range(n)]
+
+
+def _same(item: Any) -> Any:
+    return item
 
 
 def static_items(value: Any, node: Any, frame: Frame) -> list[Any]:

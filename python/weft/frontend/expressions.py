@@ -561,8 +561,8 @@ def _comprehension(node: Any, frame: Frame, emit: Callable[[Frame], None]) -> No
             emit(inner)
             return
         g = gens[0]
-        for item in assign.static_items(evaluate(g.iter, where), g.iter, where):
-            assign.assign(g.target, item, inner)
+        for item in assign.static_thunks(evaluate(g.iter, where), g.iter, where):
+            assign.assign(g.target, item(), inner)
             if all(_keeps(test, inner) for test in g.ifs):
                 loop(gens[1:], inner)
 

@@ -14,12 +14,12 @@ import numpy as np
 
 from weft.errors import StagingError
 from weft.frontend import calls, expressions
-from weft.frontend.assign import assign, assign_name, home, set_item, static_items
+from weft.frontend.assign import assign, assign_name, home, set_item, static_thunks
 from weft.frontend.canonical import PREFIX
 from weft.frontend.expressions import at, error, evaluate, state
 from weft.frontend.frame import UNDEFINED, Frame, StagedFunction, Undefined, VarLoc
 from weft.frontend.loops import ConditionChanges, StructureChanges, staged_for, staged_while
-from weft.frontend.merge import RAISED, Return, branch, choose, truth
+from weft.frontend.merge import RAISED, Return, Thunk, branch, choose, truth
 from weft.frontend.patterns import match_pattern
 from weft.ir.nodes import lit
 from weft.ir.types import bool_
@@ -253,10 +253,10 @@ def _for_each(it: calls.Loopable | None, value: Any, learnt: _Learnt, node: Any,
                 learnt.unroll = True
                 reason: StagingError = e
         try:
-            return _unroll(static_items(it, node, frame), node, frame)
+            return _unroll(static_thunks(it, node, frame), node, frame)
         except NeedsStatic:
             raise reason from None
-    return _unroll(static_items(value if it is None else it, node, frame), node, frame)
+    return _unroll(static_thunks(value if it is None else it, node, frame), node, frame)
 
 
 def _loop(it: calls.Loopable, node: Any, frame: Frame) -> Signal:
@@ -301,7 +301,7 @@ def _loop(it: calls.Loopable, node: Any, frame: Frame) -> Signal:
     return None
 
 
-def _unroll(items: list[Any], node: Any, frame: Frame) -> Signal:
+def _unroll(items: list[Thunk], node: Any, frame: Frame) -> Signal:
     """One iteration after the other; what follows a run-time ``break`` is under its condition."""
     if len(items) > MAX_UNROLL:
         raise error(f"the loop would be unrolled {len(items)} times", node, frame, "loop over `range` or an array")
@@ -316,15 +316,15 @@ def _unroll(items: list[Any], node: Any, frame: Frame) -> Signal:
                 stop = not go
             if stop:
                 return None
-        assign(node.target, item, frame)
+        assign(node.target, item(), frame)
         signal = execute(node.body, frame)
         if signal is not None:
             return signal
     return None
 
 
-def _rest(items: list[Any], node: Any, frame: Frame) -> Signal:
-    assign(node.target, items[0], frame)
+def _rest(items: list[Thunk], node: Any, frame: Frame) -> Signal:
+    assign(node.target, items[0](), frame)
     signal = execute(node.body, frame)
     return signal if signal is not None else _unroll(items[1:], node, frame)
 
