@@ -56,6 +56,11 @@ def flatten_custom(obj: Any) -> tuple[tuple[Any, ...], Hashable] | None:
     return None
 
 
+def is_registered(obj: Any) -> bool:
+    """Whether an object's class was registered as a container."""
+    return type(obj) in _registered
+
+
 def unflatten_custom(cls: type, aux: Any, children: Sequence[Any]) -> Any:
     """The container of this class with these children."""
     found = _registered.get(cls)

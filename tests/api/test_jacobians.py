@@ -252,3 +252,50 @@ def test_derivatives_with_respect_to_integers():
     np.testing.assert_array_equal(first, n)
     inside = weft.jit(lambda x, n: weft.jvp(lambda x, n: x * n, (x, n), (x, weft.vjp(lambda n: 1.0 * n, n)[1](1.0)[0])))
     assert inside(3.0, 2) == (6.0, 6.0)
+
+
+# -- registered containers -------------------------------------------------------------------------------------------
+
+
+class Point:
+    """A container that is no dataclass, with a part that is no leaf."""
+
+    def __init__(self, x, y, name):
+        self.x, self.y, self.name = x, y, name
+
+
+weft.tree_util.register_pytree_node(Point, lambda p: ((p.x, p.y), p.name), lambda name, c: Point(*c, name))
+
+
+@weft.custom_vjp
+def scaled(p):
+    return p.x * p.y
+
+
+scaled.defvjp(lambda p: (scaled(p), p), lambda p, ct: (Point(10.0 * ct * p.y, None, p.name),))
+
+
+def test_registered_containers():
+    p = Point(2.0, 3.0, "p")
+    g = weft.grad(lambda p: p.x**2 * p.y)(p)
+    assert type(g) is Point and (g.x, g.y, g.name) == (12.0, 4.0, "p")
+    value, tangent = weft.jvp(lambda p: Point(p.x * p.y, p.x, "out"), (p,), (Point(1.0, 0.0, "p"),))
+    assert (value.x, value.name, tangent.x, tangent.y) == (6.0, "out", 3.0, 1.0)
+    rows = weft.vmap(lambda p: Point(p.x * p.y, p.y, p.name))(Point(X, X + 1.0, "rows"))
+    np.testing.assert_allclose(rows.x, X * (X + 1.0))
+    h = weft.hessian(lambda p: p.x**2 * p.y)(p)
+    assert (h.x.x, h.x.y, h.y.x, h.y.y) == (6.0, 4.0, 4.0, 0.0)
+    g = weft.grad(lambda x: scaled(Point(x, 2.0, "q")))(3.0)
+    assert g == 20.0
+    g = weft.grad(scaled)(p)
+    assert (g.x, g.y) == (30.0, 0.0)
+
+    def steps(p, n):
+        for _ in range(n):
+            p = Point(p.x * p.y, p.y + 1.0, p.name)
+        return p.x
+
+    g = weft.grad(steps)(p, 3)
+    assert (g.x, g.y) == (60.0, 2.0 * (3 * 9 + 6 * 3 + 2))
+    with pytest.raises(TypeError, match="changes|a change to a Point"):
+        weft.jit(lambda p: setattr(p, "x", 1.0))(p)

@@ -15,6 +15,7 @@ from weft.frontend.trees import Tree, describe, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Block, Function, Var, vars_in_static
 from weft.ir.types import ArrayType, is_inexact
 from weft.primitives.declare import zeros
+from weft.pytrees import flatten_custom
 from weft.staged.value import wrap
 
 Type = tuple[ArrayType, str, str]
@@ -278,7 +279,10 @@ def _matched(x: Any, tree: Tree, found: list[Atom], what: str, place: int, site:
         found.append(a)
         return
     children = list(x.values()) if isinstance(x, dict) else list(x) if isinstance(x, tuple | list) else None
-    if isinstance(tree.kind, tuple):
+    if isinstance(tree.kind, tuple) and tree.kind[0] == "custom":
+        parts = flatten_custom(x) if type(x) is tree.kind[1] else None
+        children = None if parts is None else list(parts[0])
+    elif isinstance(tree.kind, tuple):
         children = [getattr(x, k) for k in tree.fixed] if type(x) is tree.kind[1] else None
     same = type(x) is tree.kind or isinstance(tree.kind, tuple)
     if tree.kind is dict and isinstance(x, dict) and set(x) == set(tree.fixed):

@@ -14,6 +14,7 @@ from weft.frontend.frame import UNDEFINED, Maybe, State, Undefined
 from weft.ir.nodes import Atom
 from weft.ir.sizes import Size
 from weft.ir.types import ArrayType
+from weft.pytrees import flatten_custom, is_registered, unflatten_custom
 from weft.staged.arith import cast, retyped
 from weft.staged.value import FLAVOURS, PY_DTYPES, Staged, is_number, lift, py_kind, wrap
 
@@ -51,15 +52,19 @@ def is_leaf(x: Any) -> bool:
 
 def is_object(x: Any, state: State) -> bool:
     """Whether a value is an object whose attributes are looked into: a dataclass, or one that staged code made."""
-    if isinstance(x, type | Staged) or not hasattr(x, "__dict__"):
+    if isinstance(x, type | Staged | tuple) or not hasattr(x, "__dict__"):
         return False
     return state.owns(x) or dataclasses.is_dataclass(x)
 
 
 def flatten(x: Any, state: State, leaves: list[Any], boxes: list[Any] | None = None) -> Tree:
     """The structure of ``x``; its numbers and staged values are appended to ``leaves``, containers to ``boxes``."""
-    if boxes is not None and not isinstance(x, tuple) and (isinstance(x, list | dict) or is_object(x, state)):
+    registered = is_registered(x)
+    if boxes is not None and (isinstance(x, list | dict) or registered or is_object(x, state)):
         boxes.append(x)
+    if registered and (parts := flatten_custom(x)) is not None:
+        children, aux = parts
+        return Tree(("custom", type(x)), aux, tuple([flatten(v, state, leaves, boxes) for v in children]))
     if is_leaf(x):
         v = lift(x)
         leaves.append(x if isinstance(x, Staged) else v)
@@ -102,6 +107,11 @@ def _container(tree: Tree, children: list[Any], state: State) -> Any:
         return state.own(children)
     if tree.kind is dict:
         return state.own(dict(zip(tree.fixed, children, strict=True)))
+    if isinstance(tree.kind, tuple) and tree.kind[0] == "custom":
+        made = unflatten_custom(tree.kind[1], tree.fixed, children)
+        if hasattr(made, "__dict__"):
+            state.own(vars(made))
+        return state.own(made)
     if isinstance(tree.kind, tuple):
         obj = object.__new__(tree.kind[1])
         vars(obj).update(zip(tree.fixed, children, strict=True))
