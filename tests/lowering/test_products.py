@@ -53,3 +53,14 @@ def test_what_calls_the_library() -> None:
     rows = weft.jit(lambda a, v: np.tanh(a @ v)).inspect(a, v)
     inner = weft.jit(lambda v: v @ v).inspect(v)
     assert "gemm(ctx, 12" not in rows.cpp + inner.cpp
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 5), (4, 1, 1), (4, 2, 1), (2, 1, 3, 4), (5, 1)])
+def test_a_row_total_over_an_axis_of_size_one(shape: tuple[int, ...]) -> None:
+    """What is read at a literal place of a row's own memory is read inside the row's loop."""
+
+    def shares(s):
+        return s / np.sum(s, axis=-1, keepdims=True)
+
+    s = np.arange(1.0, 1.0 + np.prod(shape)).reshape(shape)
+    np.testing.assert_allclose(weft.jit(shares)(s), shares(s), rtol=1e-14)

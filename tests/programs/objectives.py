@@ -81,7 +81,7 @@ def block(length, width):
     return {**square, **dense, **scales}, arr(length, width, seed=7), arr(length, width, seed=8)
 
 
-program(lambda: [block(3, 4), block(2, 8)], grad=(0, 1))(transformer.transformer)
+program(lambda: [block(3, 4), block(1, 8)], grad=(0, 1))(transformer.transformer)
 
 
 def options(n):

@@ -53,6 +53,7 @@ class _Emitter:
         self.planner = planner
         self.lists: list[list[Stmt]] = [lw.stmts]
         self.level_of: dict[Var, int] = {}
+        self.made_at: dict[Buffer, int] = {}  # the innermost loop in which a part of an array is computed
         self.memo: dict[Any, Expr] = {}
         self.named: dict[int, tuple[Expr, Expr, int]] = {}  # id -> (expression kept alive, its name, level)
         self.hints: dict[int, str] = {}
@@ -108,6 +109,7 @@ class _Emitter:
         dtype = self.lw.value_dtype(t.value)
         if t.depth and self.setup is not None:
             t.buffer = self.lw.new_inner(dtype, shape, name, self.setup)
+            self.made_at[t.buffer] = t.depth - 1
         else:
             t.buffer = self.lw.new_buffer(dtype, shape, name, t.value.var if isinstance(t.value, Node) else None)
 
@@ -342,9 +344,9 @@ class _Emitter:
             case Index():
                 return max([self.level_of.get(v, -1) for v in size_vars(e.size)], default=-1)
             case Load():
+                known = self.made_at.get(e.place.buffer, -1)
                 return max(
-                    [self.level_of.get(v, -1) for s in (*e.place.index, *e.place.shape) for v in size_vars(s)],
-                    default=-1,
+                    [known, *[self.level_of.get(v, -1) for s in (*e.place.index, *e.place.shape) for v in size_vars(s)]]
                 )
         return -1
 
