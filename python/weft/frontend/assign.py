@@ -144,7 +144,10 @@ def static_thunks(value: Any, node: Any, frame: Frame) -> list[Callable[[], Any]
     it = None if isinstance(value, range) else calls.loopable(value)
     if it is None or isinstance(it, Checkpointed):
         return [functools.partial(_same, item) for item in static_items(value, node, frame)]
-    n = expressions.state().fix(it.trip(), "the number of iterations is needed while staging")
+    if isinstance(value, Staged):
+        n = len(value)
+    else:
+        n = expressions.state().fix(it.trip(), "the number of iterations is needed while staging")
     return [functools.partial(it.item, size_object(i)) for i in range(n)]
 
 
