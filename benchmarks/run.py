@@ -7,6 +7,7 @@ import sys
 import aot
 import coldstart
 import dispatch
+import emission
 import gradients
 import programs
 from timing import save, show
@@ -17,6 +18,7 @@ GROUPS = {
     "programs": programs,
     "gradients": gradients,
     "ahead of time": aot,
+    "CUDA text": emission,
 }
 
 
