@@ -1,32 +1,19 @@
-"""The derivatives' Python is what people were shown, and computes the derivative."""
+"""The page on derivatives prints what it shows."""
 
 from __future__ import annotations
 
-import copy
+import importlib.util
+from pathlib import Path
 
-import numpy as np
-import pytest
-from tests.docs.derivatives import CASES, GOLDEN, text
-
-import weft
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_text_is_as_it_was_read(name: str) -> None:
-    assert text(name) == (GOLDEN / f"{name}.py").read_text(), "read it, then run python tests/docs/derivatives.py"
+HERE = Path(__file__).parent
+spec = importlib.util.spec_from_file_location("docs_tour", HERE / "tour.py")
+assert spec is not None and spec.loader is not None
+tour = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(tour)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_text_runs(name: str) -> None:
-    fn, argnums, args = CASES[name]
-    scope = {"np": np}
-    exec((GOLDEN / f"{name}.py").read_text(), scope)
-    found = scope[f"grad_{name}"](*copy.deepcopy(args))
-    wanted = weft.grad(fn, argnums)(*copy.deepcopy(args))
-    pairs = zip(found, wanted, strict=True) if isinstance(argnums, tuple) else [(found, wanted)]
-    for a, b in pairs:
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
-
-
-def test_every_text_has_its_function() -> None:
-    assert {p.stem for p in GOLDEN.glob("*.py")} == set(CASES)
+def test_the_blocks_print_what_is_shown(tmp_path):
+    page = (tour.ROOT / "docs" / "derivatives.md").read_text()
+    shown = [text.rstrip() for _, text in tour.blocks(page)]
+    assert len(shown) >= 6 and all(shown)
+    assert [text.rstrip() for text in tour.run(page, tmp_path)] == shown

@@ -1,6 +1,6 @@
 """Functions whose derivatives people read: `tests/golden` has the text of each.
 
-``python tests/docs/derivatives.py`` writes the texts anew; read them before they are committed.
+``python tests/docs/derivative_texts.py`` writes the texts anew; read them before they are committed.
 """
 
 from __future__ import annotations
