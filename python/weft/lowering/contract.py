@@ -14,9 +14,9 @@ from typing import Any
 
 from weft.ir.nodes import Var
 from weft.ir.primitive import REGISTRY
-from weft.ir.sizes import dim, map_size
 from weft.ir.types import scalar
 from weft.lowering import loops as L
+from weft.lowering.merge import renamed
 from weft.lowering.visit import Access, Facts, Stmts, blocks
 
 
@@ -57,9 +57,11 @@ def _alike(a: L.Loop, b: L.Loop) -> bool:
 
 def _one(facts: Facts, a: L.Loop, b: L.Loop) -> L.Loop | None:
     """Both loops as one, if no iteration of the second needs another iteration of the first."""
-    body = [_renamed(x, {b.var: a.var}) for x in b.body]
-    if any(x is None for x in body):
+    if not all(
+        isinstance(x, L.Write) or (isinstance(x, L.Let) and not x.mutable and x.expr is not None) for x in b.body
+    ):
         return None
+    body = [renamed(x, {b.var: a.var}) for x in b.body]
     first, second = facts(a).accesses, [y for x in body for y in Facts()(x).accesses]
     for buffer in {x.buffer for x in first} & {x.buffer for x in second}:
         uses = [x for x in (*first, *second) if x.buffer is buffer]
@@ -74,39 +76,6 @@ def _same_element(uses: list[Access], v: Var) -> bool:
     if not all([x.known and not x.whole and x.index == one.index and x.shape[1:] == one.shape[1:] for x in uses]):
         return False
     return any([not isinstance(i, int) and any([x is v for x, _ in i.terms]) for i in one.index])
-
-
-def _renamed(s: Any, names: dict[Var, Var]) -> Any:
-    """A write or a name over another loop variable; None for other statements."""
-
-    def size(n: Any) -> Any:
-        return map_size(n, lambda v: dim(names[v]) if v in names else None)
-
-    def place(p: L.Place) -> L.Place:
-        return L.Place(p.buffer, tuple([size(i) for i in p.index]), p.shape)
-
-    def expr(e: L.Expr) -> L.Expr:
-        match e:
-            case L.Ref():
-                return L.Ref(names.get(e.var, e.var))
-            case L.Index():
-                return L.Index(size(e.size), e.dtype)
-            case L.Load():
-                return L.Load(place(e.place))
-            case L.Apply():
-                return L.Apply(e.prim, tuple([expr(x) for x in e.args]), e.dtype, e.attrs)
-            case L.Combine():
-                return L.Combine(e.prim, expr(e.left), expr(e.right), e.dtype)
-            case L.Builtin():
-                return L.Builtin(e.name, tuple([expr(x) for x in e.args]), e.dtype)
-        return e
-
-    match s:
-        case L.Write():
-            return L.Write(place(s.place), expr(s.expr), s.combine, s.loc)
-        case L.Let() if not s.mutable and s.expr is not None:
-            return L.Let(s.var, expr(s.expr), False, s.loc)
-    return None
 
 
 # -- clearing --------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ def _join(a: L.Loop, b: L.Loop) -> bool:
     """Move the second nest's rows into the first, if that means the same."""
     if a.size != b.size or a.inner != b.inner or not (_plain(a) and _plain(b)):
         return False
-    moved = [_rename(s, {b.var: a.var}) for s in b.body]
+    moved = [renamed(s, {b.var: a.var}) for s in b.body]
     first, second = list(_accesses(a.body)), list(_accesses(moved))
     shared = {p.buffer for p, _ in first} & {p.buffer for p, _ in second}
     if not shared:
@@ -90,8 +90,14 @@ def _accesses(stmts: list[L.Stmt]) -> Iterator[tuple[L.Place, bool]]:
                 raise TypeError(f"not a statement of a plain nest: {s!r}")
 
 
-def _rename(s: L.Stmt, variables: dict[Var, Var]) -> L.Stmt:
-    """A statement of a plain nest over another loop variable."""
+def renamed(s: L.Stmt, variables: dict[Var, Var]) -> L.Stmt:
+    """A statement of a plain nest over other variables.
+
+    Raises
+    ------
+    TypeError
+        It is another kind of statement than a write, a name for a value, or a loop of these.
+    """
 
     def size(n: Size) -> Size:
         return map_size(n, lambda v: dim(variables[v]) if v in variables else None)
@@ -123,7 +129,7 @@ def _rename(s: L.Stmt, variables: dict[Var, Var]) -> L.Stmt:
         case L.Let(expr=value) if value is not None:
             return L.Let(s.var, expr(value), s.mutable, s.loc)
         case L.Loop():
-            body = [_rename(x, variables) for x in s.body]
+            body = [renamed(x, variables) for x in s.body]
             return L.Loop(
                 s.var, s.size, body, vector=s.vector, reverse=s.reverse, cost=s.cost, inner=s.inner, loc=s.loc
             )
