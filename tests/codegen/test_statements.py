@@ -68,7 +68,15 @@ def body_of(c: Compiled) -> str:
     return c.text[c.text.index("int f(") : c.text.index("}  // namespace\n")]
 
 
-X = np.random.default_rng(0).standard_normal
+RNG = np.random.default_rng(0)
+START = RNG.bit_generator.state
+X = RNG.standard_normal
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """The numbers of a test do not depend on the tests before it."""
+    RNG.bit_generator.state = START
 
 
 # -- nests ---------------------------------------------------------------------------------------------------------

@@ -298,43 +298,22 @@ class Host(Statements):
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
-    def host(self, id: int, views: list[L.View], after: str | None) -> None:
-        """A call of a host function, on copies in the host's memory."""
+    def array_view(self, id: int, k: int, v: L.View, place: L.Place, back: list[str]) -> str:
+        """A copy of an array in the host's memory, read before the call or written back after it."""
         what = self.planned.program.meta["host"][id]
-        inputs = what["operands"] + len(what["symbols"]) if what["kind"] == "host" else len(views)
-        self.put("{")
-        self.depth += 1
-        items, back = [], []
-        for k, v in enumerate(views):
-            t = ctype(v.dtype)
-            if v.place is None:
-                value = "" if v.expr is None else f" = {self.text(v.expr)}"
-                self.put(f"{t} x{k}_{value};")
-                if v.into is not None:
-                    back.append(f"{self.var(v.into)} = x{k}_;")
-                items.append(f"{{&x{k}_, {v.dtype.num}, 0, nullptr}}")
-                continue
-            dims = ", ".join(self.size(n)[0] for n in v.shape)
-            count = self.paren(self.product(v.shape), PRODUCT)
-            self.put(f"const weft_i64 d{k}_[] = {{{dims}}};")
-            self.put(f"HostCopy h{k}_(ctx, {self.pointer(v.place)}, {count} * (i64)sizeof({t}));")
-            if k < inputs:
-                self.status(f"h{k}_.read()")
-            else:
-                self.put(f"if (!h{k}_.memory) return WEFT_NO_MEMORY;")
-                back.append(f"if (int status = h{k}_.write()) return status;")
-            items.append(f"{{h{k}_.memory, {v.dtype.num}, {len(v.shape)}, d{k}_}}")
-        self.status("ctx->check(ctx)")
-        self.put(f"const WeftView views[] = {{{', '.join(items) or '{}'}}};")
-        if after is not None:
-            self.put(f"ctx->host(ctx, {id}, {len(views)}, views);")
-            self.put(after)
+        t, count = ctype(v.dtype), self.paren(self.product(v.shape), PRODUCT)
+        self.put(f"const weft_i64 d{k}_[] = {{{', '.join(self.size(n)[0] for n in v.shape)}}};")
+        self.put(f"HostCopy h{k}_(ctx, {self.pointer(place)}, {count} * (i64)sizeof({t}));")
+        if what["kind"] != "host" or k < what["operands"] + len(what["symbols"]):
+            self.status(f"h{k}_.read()")
         else:
-            self.status(f"ctx->host(ctx, {id}, {len(views)}, views)")
-        for line in back:
-            self.put(line)
-        self.depth -= 1
-        self.put("}")
+            self.put(f"if (!h{k}_.memory) return WEFT_NO_MEMORY;")
+            back.append(f"if (int status = h{k}_.write()) return status;")
+        return f"{{h{k}_.memory, {v.dtype.num}, {len(v.shape)}, d{k}_}}"
+
+    def before_host(self) -> None:
+        """A kernel that failed before comes first."""
+        self.status("ctx->check(ctx)")
 
     def fail(self, s: L.Fail) -> None:
         """A failed check leaves, unless a kernel before it failed first."""

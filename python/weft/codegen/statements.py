@@ -402,19 +402,11 @@ class Statements(Expressions):
         """A call of a host function; ``after``: what follows whatever it says."""
         self.put("{")
         self.depth += 1
-        items, back = [], []
+        items: list[str] = []
+        back: list[str] = []
         for k, v in enumerate(views):
-            t = ctype(v.dtype)
-            if v.place is None:
-                value = "" if v.expr is None else f" = {self.text(v.expr)}"
-                self.put(f"{t} x{k}_{value};")
-                if v.into is not None:
-                    back.append(f"{self.var(v.into)} = x{k}_;")
-                items.append(f"{{&x{k}_, {v.dtype.num}, 0, nullptr}}")
-                continue
-            dims = ", ".join(self.size(s)[0] for s in v.shape)
-            self.put(f"const weft_i64 d{k}_[] = {{{dims}}};")
-            items.append(f"{{(void*)({self.pointer(v.place)}), {v.dtype.num}, {len(v.shape)}, d{k}_}}")
+            items.append(self.scalar_view(k, v, back) if v.place is None else self.array_view(id, k, v, v.place, back))
+        self.before_host()
         self.put(f"const WeftView views[] = {{{', '.join(items) or '{}'}}};")
         if after is not None:
             self.put(f"ctx->host(ctx, {id}, {len(views)}, views);")
@@ -425,6 +417,22 @@ class Statements(Expressions):
             self.put(line)
         self.depth -= 1
         self.put("}")
+
+    def scalar_view(self, k: int, v: L.View, back: list[str]) -> str:
+        """Operand ``k``, a scalar; what is to be done after the call goes to ``back``."""
+        value = "" if v.expr is None else f" = {self.text(v.expr)}"
+        self.put(f"{ctype(v.dtype)} x{k}_{value};")
+        if v.into is not None:
+            back.append(f"{self.var(v.into)} = x{k}_;")
+        return f"{{&x{k}_, {v.dtype.num}, 0, nullptr}}"
+
+    def array_view(self, id: int, k: int, v: L.View, place: L.Place, back: list[str]) -> str:
+        """Operand or result ``k`` of host function ``id``, an array."""
+        self.put(f"const weft_i64 d{k}_[] = {{{', '.join(self.size(s)[0] for s in v.shape)}}};")
+        return f"{{(void*)({self.pointer(place)}), {v.dtype.num}, {len(v.shape)}, d{k}_}}"
+
+    def before_host(self) -> None:
+        """What stands between the operands and the call of a host function."""
 
     def fail(self, s: L.Fail) -> None:
         """A failed check leaves."""

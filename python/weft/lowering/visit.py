@@ -170,6 +170,12 @@ def accesses(s: Any, read: list[L.Load]) -> Iterator[Access]:
             yield Access(s.buffer, (), (), True, known=False)
         case L.Alloc(buffer=L.Buffer(row=L.Place() as row, shape=shape)):
             yield _region(row, shape, True)
+        case L.Let() | L.Assign() | L.Output() | L.Loop() | L.Forever() | L.Branch():
+            pass  # nothing but loads
+        case L.Alloc() | L.Release() | L.Repoint():
+            pass  # memory as a whole, not elements of it
+        case _:
+            raise TypeError(f"not a statement: {s!r}")
     for x in read:
         yield Access(x.place.buffer, x.place.index, x.place.shape, False)
 
