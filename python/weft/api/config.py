@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
+from weft import dtypes
+
 
 class Config:
     """weft's settings, by attribute or by name.
@@ -32,6 +36,20 @@ class Config:
 
         self._debug_nans = bool(on)
         _runtime.set_watched(self._debug_nans)
+
+    @property
+    def default_float(self) -> np.dtype[Any]:
+        """The dtype of floating results whose operands have no dtype of their own; also ``WEFT_DEFAULT_FLOAT``.
+
+        It switches `weft.numpy`'s creation functions and conversions of Python numbers (``zeros(3)``,
+        ``asarray([0.5])``, ``linspace(0, 1, 5)``), the defaults of `weft.random`, and the complex dtype that goes with
+        it. Operands that have dtypes promote as in NumPy, and functions of NumPy itself keep NumPy's default.
+        """
+        return dtypes.default_float()
+
+    @default_float.setter
+    def default_float(self, dtype: Any) -> None:
+        dtypes.set_default_float(dtype)
 
     def update(self, name: str, value: Any) -> None:
         """Set a setting by name; JAX's names, which begin with ``jax_``, are understood.

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from weft import dtypes
 from weft.errors import StagingError
+from weft.staged.context import current, staging
 
 Path = tuple[Any, ...] | None
 
@@ -125,3 +127,14 @@ def cell_source(fn: types.FunctionType, index: int, path: Path) -> Source:
 def attr_source(obj: Any, name: str, path: Path) -> Source:
     """An attribute of an object found at ``path``."""
     return Source("attr", obj, name, extend(path, "attr", name))
+
+
+def _default_float_read() -> None:
+    """The default float dtype was read: a program under way must find the same one at each call."""
+    captures = getattr(current(), "captures", None) if staging() else None
+    if captures is not None:
+        name = "_default_float"
+        captures.read(attr_source(dtypes, name, (("module", dtypes.__name__),)), getattr(dtypes, name))
+
+
+dtypes.on_read(_default_float_read)
