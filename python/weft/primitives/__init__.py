@@ -1,12 +1,14 @@
 """The primitives, one file per family. Importing this package declares them all."""
 
 from weft.primitives import (  # noqa: F401
+    bits,
     decompositions,
     effects,
     elementwise,
     fft,
     indexing,
     linalg,
+    random,
     reduction,
     scan,
     shape,
