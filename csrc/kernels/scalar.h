@@ -59,6 +59,8 @@ WEFT_FN f32 abs(f32 x) { return ::fabsf(x); }
 WEFT_BINARY(, copysign)
 WEFT_FN bool signbit(f64 x) { return __double_as_longlong(x) < 0; }
 WEFT_FN bool signbit(f32 x) { return __float_as_int(x) < 0; }
+WEFT_FN f64 fma(f64 x, f64 y, f64 z) { return ::fma(x, y, z); }
+WEFT_FN f32 fma(f32 x, f32 y, f32 z) { return ::fmaf(x, y, z); }
 
 #else
 
@@ -109,6 +111,8 @@ inline f64 copysign(f64 x, f64 y) { return __builtin_copysign(x, y); }
 inline f32 copysign(f32 x, f32 y) { return __builtin_copysignf(x, y); }
 inline bool signbit(f64 x) { return __builtin_signbit(x) != 0; }
 inline bool signbit(f32 x) { return __builtin_signbit(x) != 0; }
+inline f64 fma(f64 x, f64 y, f64 z) { return __builtin_fma(x, y, z); }
+inline f32 fma(f32 x, f32 y, f32 z) { return __builtin_fmaf(x, y, z); }
 
 #endif
 

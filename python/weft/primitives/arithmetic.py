@@ -44,6 +44,52 @@ sub = elementwise(
 mul = elementwise(
     "mul", ANY, arity=2, numpy=np.multiply, cpp="{0} * {1}", partials=lambda x, y, z: [y, x], python="{0} * {1}"
 )
+
+
+def _fma(x: Any, y: Any, z: Any) -> Any:
+    """``x * y + z``, rounded once: the inexact sum of the exact product is rounded to odd before it is cut."""
+    x, y, z = map(np.asarray, (x, y, z))
+    if x.dtype == np.float16:
+        return _fma(*[v.astype(np.float32) for v in (x, y, z)]).astype(np.float16)
+    if x.dtype == np.float32:
+        wide = [v.astype(np.float64) for v in (x, y, z)]
+        return _sum_to_odd(wide[0] * wide[1], wide[2]).astype(np.float32)
+    high, low = _product(x, y)
+    head, tail = _two_sum(z, low)
+    head, middle = _two_sum(high, head)
+    exact = head + _sum_to_odd(tail, middle)
+    special = np.where(np.isinf(z) & np.isfinite(x) & np.isfinite(y), z, x * y + z)
+    return np.where(np.isfinite(exact) & (exact != 0), exact, special)
+
+
+def _two_sum(a: Any, b: Any) -> Any:
+    s = a + b
+    t = s - a
+    return s, (a - (s - t)) + (b - t)
+
+
+def _product(x: Any, y: Any) -> Any:
+    def halves(v: Any) -> Any:
+        c = v * 134217729.0
+        top = c - (c - v)
+        return top, v - top
+
+    p, (a, b), (c, d) = x * y, halves(x), halves(y)
+    return p, ((a * c - p) + a * d + b * c) + b * d
+
+
+def _sum_to_odd(a: Any, b: Any) -> Any:
+    """The sum; where it is inexact, that neighbour of the exact sum whose last bit is set."""
+    s, error = _two_sum(a, b)
+    even = (np.ascontiguousarray(s).view(np.int64).reshape(np.shape(s)) & 1) == 0
+    away = np.nextafter(s, np.where(error > 0, np.inf, -np.inf))
+    return np.where(np.isfinite(error) & (error != 0) & even, away, s)
+
+
+fma = elementwise(
+    "fma", FLOATING, arity=3, numpy=_fma, cpp="fma({0}, {1}, {2})", needs=SCALAR, cost=2,
+    partials=lambda x, y, z, w: [y, x, 1], python="{0} * {1} + {2}", domain=(0.5, 3),
+)  # fmt: skip
 div: Primitive = elementwise(
     "div", INEXACT, arity=2, numpy=np.divide, cpp="{0} / {1}", cost=4, python="{0} / {1}",
     partials=lambda x, y, z: [lambda t: div(t, y), lambda t: neg(div(mul(t, z), y))],
