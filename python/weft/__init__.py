@@ -51,6 +51,12 @@ _LATER = {
     "remat": "weft.api.checkpoint",
 }
 
+_LATER |= dict.fromkeys(
+    ("tree_all", "tree_flatten", "tree_leaves", "tree_map", "tree_multimap", "tree_reduce", "tree_structure",
+     "tree_transpose", "tree_unflatten", "treedef_is_leaf"),
+    "weft.tree_util",
+)  # fmt: skip
+
 
 def __getattr__(name: str) -> Any:
     """Library modules, and the less common functions, are imported when they are first named."""

@@ -1,57 +1,85 @@
-"""Custom containers in arguments and results: dataclasses, and classes registered as pytrees."""
+"""Which objects are containers, and how they come apart: dataclasses, and classes registered as pytrees.
+
+Lists, tuples, named tuples and dicts need no entry; the dispatcher, the frontend and `weft.tree_util` know them. What
+else is a container is told here, once for all of them.
+"""
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+NAMESPACE = "weft"  # of optree's registry
 
 Flatten = Callable[[Any], tuple[Iterable[Any], Any]]
 Unflatten = Callable[[Any, Sequence[Any]], Any]
 
-_registered: dict[type, tuple[Flatten, Unflatten]] = {}
 
+class Node(NamedTuple):
+    """How instances of a class come apart.
 
-def register_pytree_node(nodetype: type, flatten_func: Flatten, unflatten_func: Unflatten) -> None:
-    """Make instances of a class containers that weft looks into.
-
-    Parameters
+    Attributes
     ----------
-    nodetype
-        The class.
-    flatten_func
-        ``flatten_func(obj) -> (children, aux)``; ``aux`` is hashable and compared with ``==``.
-    unflatten_func
-        ``unflatten_func(aux, children) -> obj``.
+    flatten
+        ``flatten(obj) -> (children, aux)``; ``aux`` is hashable and compared with ``==``.
+    unflatten
+        ``unflatten(aux, children) -> obj``.
+    with_keys
+        ``with_keys(obj) -> ([(key, child), ...], aux)``, for paths.
+    """
+
+    flatten: Flatten
+    unflatten: Unflatten
+    with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]] | None = None
+
+
+def _same_keys(make: Callable[[Any], Any]) -> Node:
+    return Node(lambda d: (d.values(), tuple(d)), lambda keys, children: make(zip(keys, children, strict=True)))
+
+
+_registered: dict[type, Node] = {
+    collections.OrderedDict: _same_keys(collections.OrderedDict),
+    collections.defaultdict: Node(
+        lambda d: (d.values(), (d.default_factory, tuple(d))),
+        lambda aux, children: collections.defaultdict(aux[0], zip(aux[1], children, strict=True)),
+    ),
+    collections.deque: Node(lambda q: (q, q.maxlen), lambda maxlen, children: collections.deque(children, maxlen)),
+}
+
+
+def enter(cls: type, node: Node) -> None:
+    """Make instances of a class containers.
 
     Raises
     ------
     ValueError
-        The class is registered already.
-
-    Examples
-    --------
-    >>> import weft
-    >>> class Point:
-    ...     def __init__(self, x, y):
-    ...         self.x, self.y = x, y
-    >>> weft.tree_util.register_pytree_node(Point, lambda p: ((p.x, p.y), None), lambda aux, c: Point(*c))
-    >>> weft.jit(lambda p: p.x * p.y)(Point(2.0, 3.0))
-    6.0
+        They are already.
     """
-    if nodetype in _registered:
-        raise ValueError(f"Duplicate custom PyTreeDef type registration for {nodetype}.")
-    _registered[nodetype] = (flatten_func, unflatten_func)
+    if cls in _registered or cls in (tuple, list, dict, type(None)):
+        raise ValueError(f"Duplicate custom PyTreeDef type registration for {cls}.")
+    _registered[cls] = node
+
+
+def found(cls: type) -> Node | None:
+    """How instances of a registered class come apart."""
+    return _registered.get(cls)
+
+
+def fields_of(cls: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple([f.name for f in dataclasses.fields(cls)])
 
 
 def flatten_custom(obj: Any) -> tuple[tuple[Any, ...], Hashable] | None:
     """The children and fixed part of a custom container, or None if the object is not one."""
-    found = _registered.get(type(obj))
-    if found is not None:
-        children, aux = found[0](obj)
+    node = _registered.get(type(obj))
+    if node is not None:
+        children, aux = node.flatten(obj)
         return tuple(children), aux
     if dataclasses.is_dataclass(obj) and not isinstance(obj, type):
-        names = tuple(f.name for f in dataclasses.fields(obj))
+        names = fields_of(type(obj))
         return tuple([getattr(obj, n) for n in names]), names
     return None
 
@@ -63,9 +91,9 @@ def is_registered(obj: Any) -> bool:
 
 def unflatten_custom(cls: type, aux: Any, children: Sequence[Any]) -> Any:
     """The container of this class with these children."""
-    found = _registered.get(cls)
-    if found is not None:
-        return found[1](aux, tuple(children))
+    node = _registered.get(cls)
+    if node is not None:
+        return node.unflatten(aux, tuple(children))
     obj: Any = object.__new__(cls)
     for name, child in zip(aux, children, strict=True):
         object.__setattr__(obj, name, child)

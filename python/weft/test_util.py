@@ -121,10 +121,10 @@ def check_vjp(
     _close(value, f(*map(_copy, args)), atol, rtol, f"{err_msg}: the value")
     tangents = tuple([_random(rng, a) for a in args])
     outs = _difference(f, args, tangents, eps)
-    cts = tree_util.map(lambda v: _random(rng, v), value)
-    back = pull(tree_util.map(np.conj, cts))
+    cts = tree_util.tree_map(lambda v: _random(rng, v), value)
+    back = pull(tree_util.tree_map(np.conj, cts))
     got = sum([_product(t, np.conj(b)) for t, b in zip(tangents, back, strict=True)])
-    want = sum([_product(o, c) for o, c in zip(tree_util.leaves(outs), tree_util.leaves(cts), strict=True)])
+    want = sum([_product(o, c) for o, c in zip(tree_util.tree_leaves(outs), tree_util.tree_leaves(cts), strict=True)])
     dtype = np.result_type(*args)
     _close(np.asarray(got, dtype), np.asarray(want, dtype), atol, rtol, f"{err_msg}: the product of cotangents with it")
 
@@ -135,7 +135,7 @@ def _product(x: Any, y: Any) -> Any:
 
 def _difference(f: Any, args: Sequence[Any], tangents: Sequence[Any], eps: float) -> Any:
     up, down = (f(*[a + (sign * eps / 2) * t for a, t in zip(args, tangents, strict=True)]) for sign in (1, -1))
-    return tree_util.map(lambda u, d: (np.asarray(u) - np.asarray(d)) / eps, up, down)
+    return tree_util.tree_map(lambda u, d: (np.asarray(u) - np.asarray(d)) / eps, up, down)
 
 
 def _random(rng: np.random.Generator, like: Any) -> Any:
@@ -153,7 +153,7 @@ def _copy(x: Any) -> Any:
 
 def _close(got: Any, want: Any, atol: float | None, rtol: float | None, what: str) -> None:
     """Compare two trees leaf by leaf."""
-    for g, w in zip(tree_util.leaves(got), tree_util.leaves(want), strict=True):
+    for g, w in zip(tree_util.tree_leaves(got), tree_util.tree_leaves(want), strict=True):
         default = TOLERANCE[np.asarray(g).dtype.name]
         np.testing.assert_allclose(
             np.asarray(g), np.asarray(w), default if rtol is None else rtol, default if atol is None else atol,
@@ -170,15 +170,15 @@ class _Floating:
 
     def __init__(self, f: Any, args: tuple[Any, ...]) -> None:
         self.f = f
-        self.leaves, self.structure = tree_util.flatten(args)
+        self.leaves, self.structure = tree_util.tree_flatten(args)
         self.given = tuple([x for x in self.leaves if _inexact(x)])
         self.__name__ = str(getattr(f, "__name__", "f"))
 
     def __call__(self, *floats: Any) -> Any:
         rest = iter(floats)
         leaves = [next(rest) if _inexact(x) else x for x in self.leaves]
-        out = _call(self.f, tree_util.unflatten(self.structure, leaves))
-        return tuple([x for x in tree_util.leaves(out) if _inexact(x)])
+        out = _call(self.f, tree_util.tree_unflatten(self.structure, leaves))
+        return tuple([x for x in tree_util.tree_leaves(out) if _inexact(x)])
 
 
 def _call(f: Any, args: tuple[Any, ...]) -> Any:

@@ -1,0 +1,1 @@
+"""Parts of `weft.tree_util`: which classes are containers, structures, paths."""
