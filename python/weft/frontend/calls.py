@@ -125,7 +125,7 @@ def call(
     if handler is not None:
         if is_known(fn) and not any(map(contains_staged, (*args, *kwargs.values()))):
             return native(fn, args, kwargs)
-        return handler(*args, **kwargs)
+        return call_native(handler, args, kwargs) if is_listed(fn) else handler(*args, **kwargs)
     if isinstance(fn, types.FunctionType) and fn.__module__ in _NATIVE:
         return native(fn, args, kwargs)
     if isinstance(fn, types.FunctionType) and not is_library(fn):
@@ -213,6 +213,13 @@ def handler_of(fn: Any) -> Callable[..., Any] | None:
         return BUILTINS.get(fn) or library(fn)
     except TypeError:  # not hashable
         return None
+
+
+def is_listed(fn: Any) -> bool:
+    """Whether a function is in the library's table, rather than a builtin of Python."""
+    from weft.numpy.registry import NUMPY
+
+    return fn in NUMPY
 
 
 def is_known(fn: Any) -> bool:

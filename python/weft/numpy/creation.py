@@ -52,26 +52,26 @@ def _dtype(dtype: Any, default: Any = f64) -> DType:
 
 
 @implements(np.zeros, creates=True)
-def zeros(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
+def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
     """An array of zeros."""
     return full_of(0, shape, _dtype(dtype))
 
 
 @implements(np.ones, creates=True)
-def ones(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
+def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
     """An array of ones."""
     return full_of(1, shape, _dtype(dtype))
 
 
 @implements(np.empty, creates=True)
-def empty(shape: Any, dtype: Any = None, order: Any = "C") -> Any:
+def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
     """An array whose elements are not set."""
     sizes = shape_of(shape)
     return emit("undef", shape=sizes, dtype=_dtype(dtype)) if sizes else of(lit(0, _dtype(dtype)))
 
 
 @implements(np.full, creates=True)
-def full_(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C") -> Any:
+def full_(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None) -> Any:
     """An array with one value everywhere."""
     v = array_of(fill_value, dtype)
     sizes = shape_of(shape)
@@ -91,21 +91,27 @@ def _like(x: Any, shape: Any, dtype: Any) -> tuple[Any, DType]:
 
 
 @implements(np.zeros_like, creates=True)
-def zeros_like(a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None) -> Any:
+def zeros_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Zeros in the shape and dtype of an array."""
     sizes, d = _like(a, shape, dtype)
     return full(lit(0, d), sizes)
 
 
 @implements(np.ones_like, creates=True)
-def ones_like(a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None) -> Any:
+def ones_like(
+    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """Ones in the shape and dtype of an array."""
     sizes, d = _like(a, shape, dtype)
     return full(lit(1, d), sizes)
 
 
 @implements(np.empty_like, creates=True)
-def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None) -> Any:
+def empty_like(
+    prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
+) -> Any:
     """An array of the shape and dtype of another, whose elements are not set."""
     sizes, d = _like(prototype, shape, dtype)
     return emit("undef", shape=sizes, dtype=d) if sizes else of(lit(0, d))
@@ -113,8 +119,9 @@ def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: Any =
 
 @implements(np.full_like, creates=True)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None
-) -> Any:
+    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
+    device: Any = None,
+) -> Any:  # fmt: skip
     """One value everywhere, in the shape and dtype of an array."""
     sizes, d = _like(a, shape, dtype)
     return spread(array_of(fill_value, d), sizes)
@@ -125,8 +132,9 @@ def full_like(
 
 @implements(np.array, creates=True)
 def array(
-    object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: Any = False, ndmin: Any = 0
-) -> Any:
+    object: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: Any = False, ndmin: Any = 0,
+    device: Any = None,
+) -> Any:  # fmt: skip
     """An array of numbers, arrays or nested sequences: a copy."""
     v = _from(object, dtype)
     missing = static_int(ndmin, "ndmin") - v.ndim
@@ -149,7 +157,7 @@ def _from(x: Any, dtype: Any) -> Staged:
 
 
 @implements(np.asarray, np.asanyarray, np.ascontiguousarray, np.asfortranarray, creates=True)
-def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None) -> Any:
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None) -> Any:
     """An array: the argument itself if it is one of this dtype."""
     x = lift(a) if isinstance(a, Staged | np.ndarray) else None
     if x is not None and x.sizes and copy is not True and (dtype is None or np.dtype(dtype) == x.dtype):
@@ -282,7 +290,7 @@ def below_diagonal(n: Size, m: Size, k: Any) -> Staged:
 
 
 @implements(np.eye, creates=True)
-def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C") -> Any:
+def eye(N: Any, M: Any = None, k: Any = 0, dtype: Any = float, order: Any = "C", *, device: Any = None) -> Any:
     """Ones on a diagonal, zeros elsewhere."""
     n = new_size(N)
     m = n if M is None else new_size(M)

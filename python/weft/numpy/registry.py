@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from weft import _runtime, dtypes
 from weft.errors import StagingError
 from weft.runtime import eager
 from weft.staged.arith import op_error
@@ -61,9 +62,13 @@ class Entry:
     impl
         Its implementation over staged values.
     numpy
-        The NumPy callable with the same meaning, for concrete arguments.
+        The NumPy callable with the same meaning.
     keep
         Results keep the flavour that the implementation gives them.
+    creates
+        It makes new arrays of known arguments.
+    run
+        What concrete arguments run, where that is not ``numpy``: it takes keywords that NumPy's function lacks.
     """
 
     name: str
@@ -71,6 +76,12 @@ class Entry:
     numpy: Callable[..., Any]
     keep: bool = False
     creates: bool = False
+    run: Callable[..., Any] | None = None
+
+    @cached_property
+    def concrete(self) -> Callable[..., Any]:
+        """What concrete arguments run."""
+        return self.run or self.numpy
 
     @cached_property
     def signature(self) -> inspect.Signature:
@@ -90,10 +101,18 @@ class Entry:
             ) from None
         if "out" in bound.arguments:
             out = bound.arguments.pop("out")
+        if bound.arguments.pop("device", None) is not None:
+            raise StagingError(
+                f"{self.name}() with device= inside compiled code, which runs on one device",
+                remedy="call it outside, or put the arguments of the compiled function there with weft.device_put",
+                loc=current().loc,
+            )
         mask = None
         if out is not None and isinstance(self.numpy, np.ufunc):
             mask = bound.arguments.pop("where", None)
         result = self.impl(*bound.args, **bound.kwargs)
+        if flavour == "weft" and not self.keep and out is None:
+            result = by_default(result, bound.arguments, _narrowed)
         if out is not None:
             if mask is not None and mask is not True:
                 from weft.numpy.elementwise import where
@@ -102,6 +121,53 @@ class Entry:
                 result = where(mask, result, out)
             return write_out(self.name, out, result)
         return result if self.keep else flavoured(result, flavour)
+
+
+# -- the default float dtype -------------------------------------------------------------------------------------------
+
+
+def by_default(result: Any, given: dict[str, Any], narrow: Callable[[Any], Any]) -> Any:
+    """A floating result in the default float dtype, if no argument has a dtype of its own."""
+    if isinstance(result, tuple):
+        parts = [by_default(r, given, narrow) for r in result]
+        return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+    if isinstance(result, list):
+        return [by_default(r, given, narrow) for r in result]
+    if getattr(getattr(result, "dtype", None), "kind", "") not in ("f", "c"):
+        return result
+    return result if has_dtype(given) else narrow(result)
+
+
+def has_dtype(x: Any) -> bool:
+    """Whether an argument has a dtype, or is one."""
+    if isinstance(x, Staged):
+        return x.flavour != "py"
+    if isinstance(x, dict):
+        return x.get("dtype") is not None or any(map(has_dtype, x.values()))
+    if isinstance(x, list | tuple):
+        return any(map(has_dtype, x))
+    return hasattr(x, "dtype") or isinstance(x, np.dtype) or (isinstance(x, type) and x in _DTYPE_CLASSES)
+
+
+_DTYPE_CLASSES = {float, complex, int, bool, *np.sctypeDict.values()}
+
+
+def _default_of(dtype: Any) -> Any:
+    return dtypes.default_float() if dtype.kind == "f" else dtypes.default_complex()
+
+
+def _narrowed(result: Staged) -> Staged:
+    from weft.staged.arith import cast
+
+    target = _default_of(result.dtype)
+    return result if result.dtype == target else wrap(cast(result.atom, target), result.flavour)
+
+
+def _narrow(result: Any) -> Any:
+    return np.asarray(result).astype(_default_of(result.dtype), copy=False)
+
+
+# -- results -----------------------------------------------------------------------------------------------------------
 
 
 def flavoured(result: Any, flavour: str) -> Any:
@@ -142,7 +208,12 @@ def write_out(name: str, out: Any, result: Any) -> Any:
 
 
 def implements(
-    *numpy: Any, name: str = "", keep: bool = False, creates: bool = False, module: str = "weft.numpy"
+    *numpy: Any,
+    name: str = "",
+    keep: bool = False,
+    creates: bool = False,
+    module: str = "weft.numpy",
+    run: Callable[..., Any] | None = None,
 ) -> Callable[[F], F]:
     """Register an implementation.
 
@@ -159,13 +230,15 @@ def implements(
         It makes new arrays of known arguments, so it is staged even then.
     module
         Where its public function is.
+    run
+        What concrete arguments run, where that is not NumPy's function.
     """
 
     def decorate(impl: F) -> F:
         own = name or impl.__name__.rstrip("_")
-        meaning = numpy[0] if numpy else getattr(impl, "eager", None)
+        meaning = numpy[0] if numpy else run or getattr(impl, "eager", None)
         assert meaning is not None, own
-        enter(Entry(own, impl, meaning, keep, creates), numpy, module=module)
+        enter(Entry(own, impl, meaning, keep, creates, run), numpy, module=module)
         return impl
 
     return decorate
@@ -231,12 +304,21 @@ def _public(entry: Entry, module: str) -> Callable[..., Any]:
                 raise TypeError(f"{entry.name}(): out= is not supported, since weft arrays are immutable")
             if isinstance(entry.numpy, np.ufunc) and kwargs.get("where", True) is not True:
                 raise TypeError(f"{entry.name}(): where= needs out=; use weft.numpy.where(cond, ..., other)")
+        device = kwargs.pop("device", None) if takes_device else None
+        if device is not None:
+            return _runtime.device_put(function(*args, **kwargs), _device(device), True)
         if eager.active and eager.is_elsewhere(args, kwargs):
             return _elsewhere(entry, function, args, kwargs)
         kwargs = {k: concrete(v) for k, v in kwargs.items()}
         plain = [concrete(a) for a in args]
-        return arrays(entry.numpy(*plain, **kwargs), (*plain, *kwargs.values()))
+        with np.errstate(all="ignore"):
+            result = entry.concrete(*plain, **kwargs)
+        if dtypes.default_float() is not _F64 and not entry.keep:
+            result = by_default(result, {"args": plain, **_named(entry, plain), **kwargs}, _narrow)
+        return arrays(result, (*plain, *kwargs.values()))
 
+    code = entry.impl.__code__
+    takes_device = "device" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     function.__name__ = function.__qualname__ = entry.name
     function.__module__ = module
     function.__doc__ = entry.impl.__doc__
@@ -244,11 +326,33 @@ def _public(entry: Entry, module: str) -> Callable[..., Any]:
     return function
 
 
+_F64 = np.dtype(np.float64)
+
+
+def _named(entry: Entry, args: list[Any]) -> dict[str, Any]:
+    """A dtype that was given by position."""
+    try:
+        return {"dtype": entry.signature.bind_partial(*args).arguments.get("dtype")}
+    except TypeError:
+        return {}
+
+
+def _device(device: Any) -> Any:
+    """A device, or the first one of the platform that is named."""
+    from weft.runtime.devices import Device, devices
+
+    if isinstance(device, str):
+        return devices(device)[0]
+    if not isinstance(device, Device):
+        raise TypeError(f"a device is one of weft.devices(), not {device!r}")
+    return device
+
+
 def _elsewhere(entry: Entry, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A call on another device than the CPU: compiled; new arrays are made by the host and sent."""
     if not entry.creates:
         return eager.apply(function, *args, **kwargs)
-    made = entry.numpy(*map(concrete, args), **{k: concrete(v) for k, v in kwargs.items()})
+    made = entry.concrete(*map(concrete, args), **{k: concrete(v) for k, v in kwargs.items()})
     return eager.sent(arrays(made), args, kwargs)
 
 
