@@ -3,6 +3,10 @@
 #include <structmember.h>
 
 #include <cstring>
+#include <iterator>
+#include <vector>
+
+#include "weft/operators.h"
 
 namespace weft {
 
@@ -100,37 +104,8 @@ PyObject* array_from_numpy(PyObject* cls, PyObject* args, PyObject* kwargs) {
   if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|p:from_numpy", const_cast<char**>(names), &source, &copy)) {
     return nullptr;
   }
-  Ref array(PyArray_FROM_O(source));
-  if (!array) return nullptr;
-  auto* input = reinterpret_cast<PyArrayObject*>(array.get());
-  PyArray_Descr* descr = PyArray_DescrFromType(canonical_dtype(PyArray_TYPE(input)));
-  if (!descr) return nullptr;
-  Ref hold(reinterpret_cast<PyObject*>(descr));
-  if (PyDataType_REFCHK(descr) || PyDataType_ISFLEXIBLE(descr) || PyTypeNum_ISDATETIME(descr->type_num)) {
-    PyErr_Format(PyExc_TypeError, "a weft.Array cannot hold elements of type %R", PyArray_DESCR(input));
-    return nullptr;
-  }
   auto* type = reinterpret_cast<PyTypeObject*>(cls);
-  if (type == array_base) type = array_class;
-  Ref made(reinterpret_cast<PyObject*>(new_array(type, descr, PyArray_NDIM(input), PyArray_DIMS(input))));
-  if (!made) return nullptr;
-  ArrayObject* result = as_array(made.get());
-  bool plain = PyArray_IS_C_CONTIGUOUS(input) && PyArray_ISALIGNED(input) && PyArray_ISNOTSWAPPED(input);
-  if (!copy && plain) {
-    result->data = PyArray_DATA(input);
-    result->owner = array.release();
-    return made.release();
-  }
-  result->block = pool_take(static_cast<std::size_t>(PyArray_NBYTES(input)));
-  if (!result->block) return PyErr_NoMemory();
-  result->data = result->block->memory();
-  if (plain) {
-    std::memcpy(result->data, PyArray_DATA(input), static_cast<std::size_t>(PyArray_NBYTES(input)));
-    return made.release();
-  }
-  Ref target(numpy_view(result, true));
-  if (!target || PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target.get()), input) < 0) return nullptr;
-  return made.release();
+  return array_of_numpy(type == array_base ? array_class : type, source, copy);
 }
 
 PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
@@ -295,7 +270,7 @@ void* slot(F* function) {
   return reinterpret_cast<void*>(function);
 }
 
-PyType_Slot slots[] = {
+const PyType_Slot own_slots[] = {
     {Py_tp_doc, const_cast<char*>("The C base of weft.Array: an immutable, row-major device array.")},
     {Py_tp_new, slot(array_new)},
     {Py_tp_dealloc, slot(array_dealloc)},
@@ -304,12 +279,41 @@ PyType_Slot slots[] = {
     {Py_tp_getset, properties},
     {Py_tp_members, members},
     {Py_mp_ass_subscript, slot(refuse_store)},
-    {Py_bf_getbuffer, slot(get_buffer)},
-    {0, nullptr}};
-
-PyType_Spec spec = {"weft._runtime.ArrayBase", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+    {Py_bf_getbuffer, slot(get_buffer)}};
 
 }  // namespace
+
+PyObject* array_of_numpy(PyTypeObject* type, PyObject* source, bool copy) {
+  Ref array(PyArray_FROM_O(source));
+  if (!array) return nullptr;
+  auto* input = reinterpret_cast<PyArrayObject*>(array.get());
+  PyArray_Descr* descr = PyArray_DescrFromType(canonical_dtype(PyArray_TYPE(input)));
+  if (!descr) return nullptr;
+  Ref hold(reinterpret_cast<PyObject*>(descr));
+  if (PyDataType_REFCHK(descr) || PyDataType_ISFLEXIBLE(descr) || PyTypeNum_ISDATETIME(descr->type_num)) {
+    PyErr_Format(PyExc_TypeError, "a weft.Array cannot hold elements of type %R", PyArray_DESCR(input));
+    return nullptr;
+  }
+  Ref made(reinterpret_cast<PyObject*>(new_array(type, descr, PyArray_NDIM(input), PyArray_DIMS(input))));
+  if (!made) return nullptr;
+  ArrayObject* result = as_array(made.get());
+  bool plain = PyArray_IS_C_CONTIGUOUS(input) && PyArray_ISALIGNED(input) && PyArray_ISNOTSWAPPED(input);
+  if (!copy && plain) {
+    result->data = PyArray_DATA(input);
+    result->owner = array.release();
+    return made.release();
+  }
+  result->block = pool_take(static_cast<std::size_t>(PyArray_NBYTES(input)));
+  if (!result->block) return PyErr_NoMemory();
+  result->data = result->block->memory();
+  if (plain) {
+    std::memcpy(result->data, PyArray_DATA(input), static_cast<std::size_t>(PyArray_NBYTES(input)));
+    return made.release();
+  }
+  Ref target(numpy_view(result, true));
+  if (!target || PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target.get()), input) < 0) return nullptr;
+  return made.release();
+}
 
 PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool committed) {
   ArrayObject* made = new_array(Py_TYPE(reinterpret_cast<PyObject*>(array)), array->descr, rank, dims);
@@ -371,6 +375,11 @@ PyObject* numpy_view(ArrayObject* array, bool writable) {
 int add_array_types(PyObject* module) {
   memory_handler = PyCapsule_New(&handler, "mem_handler", nullptr);
   if (!memory_handler) return -1;
+  std::vector<PyType_Slot> slots(std::begin(own_slots), std::end(own_slots));
+  slots.insert(slots.end(), operator_slots().begin(), operator_slots().end());
+  slots.push_back({0, nullptr});
+  PyType_Spec spec = {"weft._runtime.ArrayBase", sizeof(ArrayObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                      slots.data()};
   PyObject* type = PyType_FromSpec(&spec);
   if (!type) return -1;
   array_base = array_class = reinterpret_cast<PyTypeObject*>(type);

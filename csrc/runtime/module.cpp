@@ -10,6 +10,7 @@
 #include "weft/blas.h"
 #include "weft/dispatch.h"
 #include "weft/key.h"
+#include "weft/operators.h"
 #include "weft/plan.h"
 #include "weft/pool.h"
 #include "weft/signature.h"
@@ -46,6 +47,21 @@ void set_array_class(const py::object& type) {
   weft::array_class = reinterpret_cast<PyTypeObject*>(py::object(type).release().ptr());
 }
 
+// A function of Python's own convention: pybind11's takes as long as a whole operation on a small array.
+PyObject* call_eagerly(PyObject*, PyObject* const* values, Py_ssize_t count) {
+  if (count != 3 || !PyTuple_CheckExact(values[1]) || !PyDict_CheckExact(values[2])) {
+    PyErr_SetString(PyExc_TypeError, "call_eagerly wants a function, a tuple and a dict");
+    return nullptr;
+  }
+  return weft::call_eagerly(values[0], values[1], values[2]);
+}
+
+PyMethodDef functions[] = {
+    {"call_eagerly", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(call_eagerly)), METH_FASTCALL,
+     "call_eagerly(function, args, kwargs)\n--\n\nCall a function of NumPy arrays on arrays; its results become "
+     "arrays."},
+    {nullptr, nullptr, 0, nullptr}};
+
 py::dict pool_statistics() {
   weft::PoolStatistics statistics = weft::pool_statistics();
   py::dict result;
@@ -77,10 +93,20 @@ PYBIND11_MODULE(_runtime, m) {
     if (add(m.ptr()) < 0) throw py::error_already_set();
   }
   weft::add_device_functions(m);
+  if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.attr("ABI_VERSION") = WEFT_ABI_VERSION;
   m.def("inherit_vectorcall", inherit_vectorcall, py::arg("cls"),
         "A class decorator: calls of this subclass of Dispatcher are as fast as Dispatcher's.");
   m.def("set_array_class", set_array_class, py::arg("cls"), "Make new arrays instances of this subclass of ArrayBase.");
+  m.def(
+      "set_operators",
+      [](const py::object& operation, const py::object& subscript, const py::object& variable,
+         const py::object& value) {
+        weft::set_operators(operation.ptr(), subscript.ptr(), variable.ptr(), value.ptr());
+      },
+      py::arg("operation"), py::arg("subscript"), py::arg("variable"), py::arg("value"),
+      "What operators and subscripts of arrays do with operands that C++ does not know; how NumPy's conditions are "
+      "off.");
   m.def("set_thread_count", weft::set_thread_count, py::arg("count"), "Set how many threads parallel loops use.");
   m.def("thread_count", weft::thread_count, "How many threads parallel loops use.");
   m.def("set_blas_path", weft::set_blas_path, py::arg("path"), "Where OpenBLAS lies; it is opened at first use.");

@@ -46,6 +46,10 @@ ArrayObject* new_array(PyTypeObject* type, PyArray_Descr* descr, int rank, const
 // A new array over `block`, on the block's device; takes the reference (also when it fails).
 PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed = false);
 
+// An array of class `type` with the elements of a NumPy array, or of anything that NumPy makes one of; without a copy
+// it shares memory, where its layout allows it.
+PyObject* array_of_numpy(PyTypeObject* type, PyObject* source, bool copy);
+
 // Another array over the same memory, which has as many elements.
 PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool committed);
 
