@@ -61,7 +61,7 @@ def _prepared(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     """What answers a call, with a plan for the next one like it."""
     signature = t.signature(args, kwargs)
     for leaf in signature.leaves:
-        if leaf.dtype == "I":
+        if leaf.flavour == "py" and leaf.dtype == "I":
             raise OverflowError(f"the integer {leaf.path} = {leaf.value} does not fit 64 bits")
     plan = _interpreted(t, signature) or _plan(t, signature, args, kwargs)
     if not isinstance(plan, Plan):
