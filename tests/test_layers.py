@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "build": {"runtime", "ir"},
     "staged": {"ir", "primitives"},
     "numpy": {"staged", "ir", "primitives", "runtime"},
-    "lax": {"numpy", "staged", "ir", "primitives", "runtime"},
+    "lax": {"tree_util", "numpy", "staged", "ir", "primitives", "runtime"},
     "scipy": {"numpy", "staged", "ir", "primitives", "runtime"},
     "frontend": {"staged", "numpy", "ir", "primitives", "runtime"},
     "api": {"frontend", "staged", "transforms", "lowering", "codegen", "build", "runtime", "primitives", "ir", "numpy"},

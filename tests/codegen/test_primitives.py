@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.codegen.harness import Compiled
+from tests.ir.util import local_primitives
 
 import weft.primitives  # noqa: F401
 from weft.ir.builder import Builder
@@ -17,7 +18,7 @@ from weft.ir.verify import verify
 
 FLAGS = "-std=gnu++17 -O1 -fPIC -fwrapv -fno-math-errno -ffp-contract=off -fno-exceptions -w".split()
 EFFECTS = {"check", "print"}  # nothing to compare: test_statements has them
-NAMES = sorted(n for n, p in REGISTRY.items() if p.samples is not None and n not in EFFECTS)
+NAMES = [n for n in local_primitives() if REGISTRY[n].samples is not None and n not in EFFECTS]
 
 
 def one_function(name: str) -> tuple[Function, list[Any], list[Any]]:

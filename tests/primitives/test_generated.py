@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from tests.ir.util import emit_op, run, type_of
+from tests.ir.util import emit_op, local_primitives, run, type_of
 
 import weft.primitives  # noqa: F401
 from weft.ir.nodes import Var
@@ -15,7 +15,7 @@ from weft.ir.primitive import REGISTRY
 from weft.ir.types import ArrayType, f64, i64, is_inexact, scalar
 from weft.primitives.declare import zeros
 
-NAMES = sorted(REGISTRY)
+NAMES = local_primitives()
 PURE = [n for n in NAMES if REGISTRY[n].effect != "io" and n != "check"]
 
 

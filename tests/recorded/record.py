@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def areas() -> list[str]:
 
 def main(wanted: list[str]) -> None:
     """Write ``data/<area>.npz``."""
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
     import jax
 
     jax.config.update("jax_enable_x64", True)

@@ -78,6 +78,7 @@ class Site:
     written: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.axes = self.s.axes
         self.trees: list[Tree] = []
         self._all: list[list[Any]] = []
         for i, a in enumerate(self.args):
@@ -157,15 +158,15 @@ class Site:
     def later(self, fun: Any, at: Loc | None) -> Iterator[None]:
         """Stage a rule of ``fun`` after the call; where the rule calls ``fun``, that is as it was at the call."""
         s, key = self.s, ("frozen", id(fun))
-        loc, outer = s.loc, s.memo.get(key)
-        s.memo[key] = self.frozen
+        loc, outer, axes = s.loc, s.memo.get(key), s.axes
+        s.memo[key], s.axes = self.frozen, self.axes
         with s.builder.apart():
             s.loc = at
             try:
                 yield
             finally:
                 s.loc = loc
-                s.memo[key] = outer
+                s.memo[key], s.axes = outer, axes
 
     def close(self, name: str, block: Block, head: int) -> Function:
         """A block as a function whose parameters are the first ``head`` of the block's, then what the call captured,

@@ -28,7 +28,7 @@ def vmap(
     out_axes
         Where the mapped axis stands in each result; None for results that are the same in every lane.
     axis_name
-        A name for the axis (collectives over it are not available yet).
+        A name for the axis, over which lanes communicate by `weft.lax.psum` and its like.
     axis_size
         The number of lanes, needed only where nothing is mapped.
     spmd_axis_name
@@ -38,6 +38,8 @@ def vmap(
     ------
     ValueError
         The mapped axes have different sizes, an axis is out of range, nothing is mapped, lanes would write one array.
+    StagingError
+        Lanes would communicate inside a loop or branch that each runs by itself.
 
     Examples
     --------
@@ -45,8 +47,10 @@ def vmap(
     >>> weft.vmap(lambda x: x * x)(np.arange(3.0)).tolist()
     [0.0, 1.0, 4.0]
     """
-    if axis_name is not None or spmd_axis_name is not None:
-        raise NotImplementedError("vmap with axis_name: collectives over a mapped axis are not available yet")
+    if spmd_axis_name is not None:
+        raise NotImplementedError("vmap with spmd_axis_name: name the axis by axis_name")
+    if not isinstance(axis_name, str | None):
+        raise TypeError(f"vmap axis_name must be a string, got {axis_name!r}")
     in_axes, out_axes, axis_size = settled(in_axes), settled(out_axes), settled(axis_size)
     if isinstance(in_axes, list):
         in_axes = tuple(in_axes)
@@ -57,9 +61,11 @@ def vmap(
         )
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return _vmap(fun, args, kwargs, in_axes, out_axes, axis_size)
+        return _vmap(fun, args, kwargs, in_axes, out_axes, axis_size, axis_name)
 
-    return Transformed(fun, stage_call, f"vmap(in_axes={in_axes!r}, out_axes={out_axes!r}, axis_size={axis_size!r})")
+    named = f", axis_name={axis_name!r}" if axis_name is not None else ""
+    title = f"vmap(in_axes={in_axes!r}, out_axes={out_axes!r}, axis_size={axis_size!r}{named})"
+    return Transformed(fun, stage_call, title)
 
 
 def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
@@ -82,7 +88,10 @@ def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
     return [a for c, t in zip(children, tree.children, strict=True) for a in _axes(c, t, what)]
 
 
-def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any, out_axes: Any, axis_size: Any) -> Any:
+def _vmap(
+    fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any, out_axes: Any, axis_size: Any,
+    axis_name: str | None,
+) -> Any:  # fmt: skip
     from weft.api import staging as st
     from weft.api.sites import name_of
     from weft.frontend.trees import flatten, leaf_types, unflatten
@@ -127,10 +136,11 @@ def _vmap(fun: Any, args: tuple[Any, ...], kwargs: dict[str, Any], in_axes: Any,
         rest = iter(new)
         return unflatten(tree, rest, s), unflatten(kw_tree, rest, s)
 
-    inner = st.stage_inner(fun, make, types)
+    with s.axis(axis_name, size):
+        inner = st.stage_inner(fun, make, types)
     f = st.tidy(inner.function)
     literal = s.resolve(size)
-    g, flags = batch(f, [True] * len(f.params), size=literal)
+    g, flags = batch(f, [True] * len(f.params), size=literal, axis=axis_name)
     atoms = []
     for i, a in mapped:
         x = leaves[i].atom

@@ -26,6 +26,7 @@ from weft.ir.nodes import (
     Var,
     While,
 )  # fmt: skip
+from weft.ir.primitive import Collective
 from weft.ir.sizes import Dim, Size, eval_size
 from weft.ir.types import ArrayType
 
@@ -179,6 +180,8 @@ def _op(s: Op, env: Env) -> None:
     args = _atoms(s.args, env)
     if _watching and s.prim.effect == "io":
         return
+    if isinstance(s.prim.kind, Collective):
+        raise NameError(f"unbound axis name: {attrs['axis']}")
     value = s.prim.numpy(*args, **attrs)
     values = value if isinstance(value, tuple) else (value,)
     if _watching:

@@ -75,7 +75,19 @@ class Host:
     """Lowering kind: the NumPy meaning, run through a host call."""
 
 
-Kind = Elementwise | Reindex | Reduce | Loops | Library | Host
+@dataclass(frozen=True)
+class Collective:
+    """Communication over the axis that ``attrs['axis']`` names; mapping that axis takes it away.
+
+    ``over(op, args, batched, size)`` gives the results of all lanes together, like a batching rule; they have the
+    leading axis if ``varies(attrs)``, else they are the same for all lanes.
+    """
+
+    over: Callable[[Op, Sequence[Atom], Sequence[bool], Any], Sequence[Atom]]
+    varies: Callable[[dict[str, Any]], bool]
+
+
+Kind = Elementwise | Reindex | Reduce | Loops | Library | Host | Collective
 
 
 @dataclass(frozen=True, eq=False)

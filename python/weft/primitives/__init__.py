@@ -2,6 +2,7 @@
 
 from weft.primitives import (  # noqa: F401
     bits,
+    collective,
     decompositions,
     effects,
     elementwise,

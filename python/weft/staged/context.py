@@ -95,6 +95,8 @@ class Context:
         (which stay run-time values unless a number is needed).
     guards
         What must hold of a later call for this artifact to serve it.
+    axes
+        The sizes of the named axes that are mapped around the function being staged, outermost first.
     """
 
     builder: Builder = field(default_factory=Builder)
@@ -106,6 +108,7 @@ class Context:
     trackers: list[Tracker] = field(default_factory=list)
     loc: Loc | None = None
     stopped: list[Callable[[], None]] = field(default_factory=list)
+    axes: dict[str, Size] = field(default_factory=dict)
 
     def __enter__(self) -> Context:
         import weft.primitives  # noqa: F401  (declares them; not needed before something is staged)
@@ -205,6 +208,17 @@ class Context:
                 return False
             least += 2 * c
         return least >= low
+
+    @contextmanager
+    def axis(self, name: str | None, size: Size) -> Iterator[None]:
+        """Stage the function that an axis of this name is mapped over."""
+        before = self.axes
+        if name is not None:
+            self.axes = {**{k: n for k, n in before.items() if k != name}, name: size}
+        try:
+            yield
+        finally:
+            self.axes = before
 
     # -- locations -------------------------------------------------------------------------------------------------
 

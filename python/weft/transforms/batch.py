@@ -29,6 +29,7 @@ from weft.ir.nodes import (
     lit,
     vars_in_static,
 )  # fmt: skip
+from weft.ir.primitive import Collective
 from weft.ir.rules import CustomJVP, CustomVJP, Remat, Rule
 from weft.ir.sizes import Dim, Size, dim
 from weft.ir.types import ArrayType, i64, scalar
@@ -37,7 +38,12 @@ from weft.transforms.batch_plan import Plan, performs_io, size_params
 
 
 def batch(
-    f: Function, batched: Sequence[bool], *, size: Size | None = None, force: bool | Sequence[bool] = False
+    f: Function,
+    batched: Sequence[bool],
+    *,
+    size: Size | None = None,
+    force: bool | Sequence[bool] = False,
+    axis: str | None = None,
 ) -> tuple[Function, tuple[bool, ...]]:
     """The function that maps ``f`` over a leading axis of some of its parameters.
 
@@ -53,6 +59,8 @@ def batch(
         (symbols from parameters are at least 2).
     force
         Give every result the batch axis, also those that are the same for all lanes (or these of the results).
+    axis
+        The name of the batch axis, over which lanes communicate.
 
     Returns
     -------
@@ -66,21 +74,23 @@ def batch(
     ValueError
         Lanes would write one array, or a result's shape would differ between lanes.
     """
-    return _batch(f, tuple(batched), size, force, {}, ())
+    return _batch(f, tuple(batched), size, force, axis, {}, ())
 
 
-def _forced(f: Function, batched: Sequence[bool], size: Size | None, force: bool | Sequence[bool] = True) -> Function:
-    return _batch(f, tuple(batched), size, force, {}, ())[0]
-
-
-def batched_rule(rule: Rule | None, func: Function, flags: tuple[bool, ...], size: Size | None) -> Rule | None:
+def batched_rule(
+    rule: Rule | None, func: Function, flags: tuple[bool, ...], size: Size | None, axis: str | None
+) -> Rule | None:
     """The rule of a batched call, whose results all have the batch axis if the rule is a custom one."""
     if rule is None or isinstance(rule, Remat):
         return rule
+
+    def forced(f: Function, batched: Sequence[bool], force: bool | Sequence[bool] = True) -> Function:
+        return _batch(f, tuple(batched), size, force, axis, {}, ())[0]
+
     explicit = [flag for flag, on in zip(flags, rule.explicit, strict=True) if on]
     if isinstance(rule, CustomJVP):
         jvp = rule.rule
-        return CustomJVP(rule.name, rule.explicit, lambda: _forced(jvp(), (*flags, *explicit), size))
+        return CustomJVP(rule.name, rule.explicit, lambda: forced(jvp(), (*flags, *explicit)))
     halves = rule.halves
 
     def both() -> tuple[Function, Function]:
@@ -89,8 +99,8 @@ def batched_rule(rule: Rule | None, func: Function, flags: tuple[bool, ...], siz
         fixed = size_params(backward)
         here = [p not in fixed for p in backward.params]
         residuals = len(forward.results) - n
-        forced = [True] * n + here[:residuals]
-        back = _forced(backward, here, size)
+        leading = [True] * n + here[:residuals]
+        back = forced(backward, here)
         with Builder() as b, b.scope(back.params) as body:
             body.stmts = list(back.body.stmts)
             # an argument that all lanes share gets the sum of their cotangents
@@ -101,7 +111,7 @@ def batched_rule(rule: Rule | None, func: Function, flags: tuple[bool, ...], siz
                 ]
             )
         summed = Function(back.name, body, back.sizes, {}, back.loc)
-        return _forced(forward, flags, size, forced), summed
+        return forced(forward, flags, leading), summed
 
     return CustomVJP(rule.name, rule.explicit, both)
 
@@ -121,8 +131,8 @@ _Memo = dict[_Key, _Batched]
 
 
 def _batch(
-    f: Function, batched: tuple[bool, ...], size: Size | None, force: bool | Sequence[bool], memo: _Memo,
-    active: tuple[Function, ...],
+    f: Function, batched: tuple[bool, ...], size: Size | None, force: bool | Sequence[bool], axis: str | None,
+    memo: _Memo, active: tuple[Function, ...],
 ) -> _Batched:  # fmt: skip
     if len(batched) != len(f.params):
         raise ValueError(f"vmap: {f.name} has {len(f.params)} parameters, got {len(batched)} flags")
@@ -142,11 +152,11 @@ def _batch(
     def callee(s: Call, flags: tuple[bool, ...]) -> _Batched:
         key = _Key(s.func, flags, isinstance(s.rule, CustomJVP | CustomVJP))
         if key not in memo:
-            memo[key] = _batch(s.func, flags, literal, key.force, memo, (*active, f))
+            memo[key] = _batch(s.func, flags, literal, key.force, axis, memo, (*active, f))
         return memo[key]
 
-    plan = Plan(f, mapped, lambda s, flags: callee(s, flags)[1])
-    return _Lifter(f, plan, batched, size, force, callee).run()
+    plan = Plan(f, mapped, lambda s, flags: callee(s, flags)[1], axis)
+    return _Lifter(f, plan, batched, size, force, axis, callee).run()
 
 
 class _Lifter:
@@ -155,12 +165,13 @@ class _Lifter:
 
     def __init__(
         self, f: Function, plan: Plan, batched: tuple[bool, ...], size: Size | None, force: bool | Sequence[bool],
-        callee: _Callee,
+        axis: str | None, callee: _Callee,
     ) -> None:  # fmt: skip
         self.f = f
         self.plan = plan
         self.flags = batched
         self.force = [force] * len(f.results) if isinstance(force, bool) else force
+        self.axis = axis
         self.callee = callee
         self.same = Renamer()
         self.lifted: dict[Var, Atom] = {}
@@ -299,6 +310,7 @@ class _Lifter:
                 for o, new in zip(s.outs, outs, strict=True):
                     self.define(o, new, self.is_batched(o))
             case Map():
+                self.plan.alone(s)
                 if s.inits:
                     self.per_lane([s], s.outs)
                 else:
@@ -309,7 +321,9 @@ class _Lifter:
                 raise TypeError(f"not a statement: {s!r}")
 
     def op(self, s: Op) -> None:
-        assert s.prim.batch is not None
+        meeting = self.plan.is_meeting(s)
+        rule = s.prim.kind.over if isinstance(s.prim.kind, Collective) and meeting else s.prim.batch
+        assert rule is not None
         flags = tuple(map(self.is_batched, s.args))
         args = [self.value(a, flag) for a, flag in zip(s.args, flags, strict=True)]
         # the rule sees the lane's operation, in the new function's sizes
@@ -320,11 +334,12 @@ class _Lifter:
         lane_outs = [Var(ArrayType(o.type.dtype, self.same.static(o.type.shape))) for o in s.outs]
         attrs = {k: self.same.static(v) for k, v in s.attrs.items()}
         op = Op(s.prim, tuple(lane_args), attrs, tuple(lane_outs), s.loc)
-        found = s.prim.batch(op, args, flags, self.size)
+        found = rule(op, args, flags, self.size)
+        varies = s.prim.kind.varies(attrs) if isinstance(s.prim.kind, Collective) and meeting else True
         for o, lane, new in zip(s.outs, lane_outs, found, strict=True):
-            if new.type.rank != lane.type.rank + 1 or new.type.dtype != lane.type.dtype:
+            if new.type.rank != lane.type.rank + varies or new.type.dtype != lane.type.dtype:
                 raise AssertionError(f"{s.prim}: its batching rule gave {new.type} for {lane.type}")
-            self.define(o, new, True)
+            self.define(o, new, varies)
 
     def for_(self, s: For) -> None:
         n = len(s.inits)
@@ -376,7 +391,7 @@ class _Lifter:
             self.type(o.type) if flag else ArrayType(o.type.dtype, self.same.static(o.type.shape))
             for o, flag in zip(s.outs, out_flags, strict=True)
         ]
-        rule = batched_rule(s.rule, s.func, flags, self.size if isinstance(self.size, int) else None)
+        rule = batched_rule(s.rule, s.func, flags, self.size if isinstance(self.size, int) else None, self.axis)
         for o, new, flag in zip(s.outs, self.builder.call(func, args, types, rule), out_flags, strict=True):
             self.define(o, new, flag)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from weft.errors import StagingError
 from weft.ir.nodes import (
     Atom,
     Block,
@@ -23,6 +24,7 @@ from weft.ir.nodes import (
     vars_in_static,
     walk,
 )  # fmt: skip
+from weft.ir.primitive import Collective, Primitive
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,14 @@ class Plan:
     ``if`` on a batched predicate (never a select, whose derivative would leak NaN from the arm not taken), sizes that
     are lane values, effects, primitives without a batching rule. A loop around such a statement is bound to its lane
     too, so that each lane runs its own loop. Everything batched grows only, which makes the iteration end.
+
+    Communication over the mapped axis (``axis`` is its name) is never bound to a lane: all lanes take part in it.
     """
 
-    def __init__(self, f: Function, batched: Iterable[Var], call_flags: CallFlags) -> None:
+    def __init__(self, f: Function, batched: Iterable[Var], call_flags: CallFlags, axis: str | None = None) -> None:
         self.batched: set[Var] = set(batched)
+        self._axis = axis
+        self._meets: dict[Stmt, bool] = {}
         self.bound: set[Stmt] = set()
         self.regions: dict[Block, tuple[Region, ...]] = {}
         self._call_flags = call_flags
@@ -71,8 +77,24 @@ class Plan:
         return any(v in self.batched for v in vars_in_static(static))
 
     def touched(self, s: Stmt) -> bool:
-        """Whether a statement reads or yields anything batched."""
-        return any(v in self.batched for v in s.outs) or any(v in self.batched for v in self.free(s))
+        """Whether a statement reads or yields anything batched, or the lanes communicate in it."""
+        batched = any(v in self.batched for v in s.outs) or any(v in self.batched for v in self.free(s))
+        return batched or self.meets(s)
+
+    def meets(self, s: Stmt) -> bool:
+        """Whether lanes communicate over the mapped axis in a statement."""
+        if self._axis is None:
+            return False
+        found = self._meets.get(s)
+        if found is None:
+            inner = [b for b in sub_blocks(s)] if not isinstance(s, Call) else [s.func.body]
+            found = self.is_meeting(s) or any([self.meets(t) for b in inner for t in b.stmts])
+            self._meets[s] = found
+        return found
+
+    def is_meeting(self, s: Stmt) -> bool:
+        """Whether a statement is an operation by which lanes communicate over the mapped axis."""
+        return isinstance(s, Op) and isinstance(s.prim.kind, Collective) and s.attrs["axis"] == self._axis
 
     def free(self, s: Stmt) -> list[Var]:
         """The free variables of a statement."""
@@ -97,6 +119,9 @@ class Plan:
     def _stmt(self, s: Stmt) -> None:
         bound = any(self.ragged(o.type) for o in s.outs)
         match s:
+            case Op(prim=Primitive(kind=Collective(varies=varies))) if self.is_meeting(s):
+                if varies(s.attrs):
+                    self._mark(s.outs)
             case Op():
                 stat = self.ragged(tuple(s.attrs.values()))
                 if stat or bound or any(map(self.is_batched, s.args)):
@@ -135,14 +160,26 @@ class Plan:
                 if any(flags) and not bound:
                     fixed = size_params(s.func)
                     bound |= any(flag and p in fixed for p, flag in zip(s.func.params, flags, strict=True))
-                if any(flags) and not bound:
+                if (any(flags) or self.meets(s)) and not bound:
                     found = self._call_flags(s, flags)
                     self._mark(o for o, flag in zip(s.outs, found, strict=True) if flag)
             case _:
                 raise TypeError(f"not a statement: {s!r}")
         if bound:
+            self.alone(s)
             self.bound.add(s)
             self._mark(s.outs)
+
+    def alone(self, s: Stmt) -> None:
+        """Refuse a statement that each lane is to run by itself, if lanes communicate in it."""
+        for t in walk_calls(s):
+            if isinstance(t, Op) and self.is_meeting(t):
+                raise StagingError(
+                    f"{t.prim.name} over axis {self._axis!r} inside a loop or branch that each lane runs by itself (its"
+                    " condition differs between lanes), so the lanes cannot meet there",
+                    remedy="communicate before or after it, or make its condition the same for all lanes",
+                    loc=t.loc,
+                )
 
     def _binds(self, b: Block) -> bool:
         """Whether a block holds a statement that binds the loop around it to its lane."""
@@ -169,6 +206,8 @@ class Plan:
             start = self._grow_back(stmts, first, start, end)
             end = self._grow_on(stmts, start, end, stop=min([t[0] for t in spans if t[0] > end], default=len(stmts)))
             inside = self._inside(stmts[start : end + 1])
+            for s in inside:
+                self.alone(s)
             for s in inside:  # a loop within reach of a lane's shape: all its results come from the lane
                 self._mark(s.outs)
             needed = [o for s in inside for o in s.outs if uses.get(o, -1) > end]
@@ -205,7 +244,10 @@ class Plan:
 
     def _cheap(self, s: Stmt) -> bool:
         """Whether a batched statement is scalar work of a lane, as well done within the lane."""
-        return isinstance(s, Op) and s.prim.effect != "io" and all(not o.type.shape for o in s.outs)
+        return (
+            isinstance(s, Op) and s.prim.effect != "io" and not self.is_meeting(s)
+            and all(not o.type.shape for o in s.outs)
+        )  # fmt: skip
 
     def _joins(self, gap: Sequence[Stmt]) -> bool:
         return all(self._cheap(s) if self.touched(s) else not performs_io(s) for s in gap)
@@ -248,6 +290,14 @@ def size_params(f: Function) -> set[Var]:
             inner = size_params(s.func)
             found.update([a for a, p in zip(s.args, s.func.params, strict=True) if p in inner and isinstance(a, Var)])
     return found.intersection(f.params)
+
+
+def walk_calls(s: Stmt) -> Iterator[Stmt]:
+    """A statement and all those inside it, also inside the functions it calls."""
+    yield s
+    for b in sub_blocks(s) if not isinstance(s, Call) else [s.func.body]:
+        for t in b.stmts:
+            yield from walk_calls(t)
 
 
 def performs_io(s: Stmt) -> bool:

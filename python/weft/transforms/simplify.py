@@ -32,7 +32,7 @@ from weft.ir.nodes import (
     vars_in_static,
     walk,
 )  # fmt: skip
-from weft.ir.primitive import REGISTRY, Primitive
+from weft.ir.primitive import REGISTRY, Collective, Primitive
 from weft.ir.sizes import Dim, Size, dim, map_size
 from weft.ir.types import ArrayType, bool_, i64
 from weft.transforms.algebra import rules
@@ -283,6 +283,8 @@ class Rewriter:
     def _folded(self, s: Op) -> Atom | None:
         (o,) = s.outs
         if not s.args or o.type.shape or any([not isinstance(a, Lit) for a in s.args]):
+            return None
+        if isinstance(s.prim.kind, Collective):  # what one lane has tells nothing of it
             return None
         with np.errstate(all="ignore"):
             return lit(s.prim.numpy(*[a.value for a in s.args if isinstance(a, Lit)], **s.attrs), o.type.dtype)
