@@ -1,11 +1,119 @@
-"""Library functions that are staged from their own source, as a user's function is."""
+"""Library functions over other functions, or with loops of their own: staged, and compiled when called eagerly."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
+
+# -- functions as keys -------------------------------------------------------------------------------------------------
+
+
+class Same:
+    """A function as a key: equal to itself, and to functions made by the same code around the same things."""
+
+    __slots__ = ("fun",)
+
+    def __init__(self, fun: Any) -> None:
+        self.fun = fun
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and _same(self.fun, other.fun)
+
+    def __hash__(self) -> int:
+        fun = self.fun.func if isinstance(self.fun, functools.partial) else self.fun
+        return hash(getattr(fun, "__code__", None) or id(fun))
+
+
+def _same(f: Any, g: Any) -> bool:
+    if f is g:
+        return True
+    if isinstance(f, functools.partial):
+        return (
+            isinstance(g, functools.partial)
+            and _same(f.func, g.func)
+            and _all_same(f.args, g.args)
+            and list(f.keywords) == list(g.keywords)
+            and _all_same(tuple(f.keywords.values()), tuple(g.keywords.values()))
+        )
+    if type(f) is not type(g) or not inspect.isfunction(f) or f.__code__ is not g.__code__:
+        return False
+    names = f.__kwdefaults__ or {}, g.__kwdefaults__ or {}
+    return (
+        f.__globals__ is g.__globals__
+        and _all_same(f.__defaults__ or (), g.__defaults__ or ())
+        and list(names[0]) == list(names[1])
+        and _all_same(tuple(names[0].values()), tuple(names[1].values()))
+        and _all_same(_contents(f), _contents(g))
+    )
+
+
+def _contents(f: Any) -> tuple[Any, ...]:
+    try:
+        return tuple([c.cell_contents for c in f.__closure__ or ()])
+    except ValueError:  # a variable without a value yet: no two such functions are the same
+        return (object(),)
+
+
+def _all_same(xs: Sequence[Any], ys: Sequence[Any]) -> bool:
+    return len(xs) == len(ys) and all(
+        x is y or (type(x) is type(y) and type(x) in (int, str) and x == y) or (inspect.isfunction(x) and _same(x, y))
+        for x, y in zip(xs, ys, strict=True)
+    )
+
+
+# -- compiled calls ----------------------------------------------------------------------------------------------------
+
+
+class Functions:
+    """Several functions that are compiled together; ``__wrapped__`` is the one that gives the program its name."""
+
+    def __init__(self, main: Any, funs: dict[str, Any]) -> None:
+        vars(self).update(funs)
+        self.names = tuple(funs)
+        self.__wrapped__ = main
+        self.__name__ = getattr(main, "__name__", type(main).__name__)
+
+    def __call__(self) -> None:
+        """Not to be called: what is done with the functions is the program's matter."""
+        raise TypeError(f"{self.names} are compiled together")
+
+
+@functools.lru_cache(1024)
+def _compiled(stage: Callable[..., Any], title: str, names: tuple[str, ...], funs: tuple[Same, ...]) -> Any:
+    from weft.api.transformed import Transformed
+
+    given = [f.fun for f in funs]
+    root = given[0] if len(given) == 1 else Functions(given[0], dict(zip(names, given, strict=True)))
+
+    def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(given) > 1:
+            from weft.frontend.control import known_at
+
+            known_at(root, names)
+        return stage(given, args, kwargs)
+
+    return Transformed(root, stage_call, title)
+
+
+def compiled(stage: Callable[..., Any], title: str, **funs: Any) -> Any:
+    """A function over other functions, compiled once for them.
+
+    Parameters
+    ----------
+    stage
+        ``stage(functions, args, kwargs)`` stages a call; the same object for the same program.
+    title
+        What tells it from others over the same functions, in every process.
+    **funs
+        The functions; the first gives the program its name.
+    """
+    return _compiled(stage, title, tuple(funs), tuple([Same(f) for f in funs.values()]))
+
+
+# -- functions staged from their source --------------------------------------------------------------------------------
 
 
 class Written:
@@ -31,6 +139,8 @@ class Written:
         self.title = self.__name__
         self._signature = inspect.signature(fun)
         self.parameters = tuple(self._signature.parameters.values())
+        self.order = [p.name for p in self.parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self._stages: dict[Any, Any] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from weft.staged.active import staging
@@ -41,15 +151,33 @@ class Written:
             given = self._signature.bind(*args, **kwargs)
         except TypeError as e:
             raise TypeError(f"{self.__name__}(): {e}") from None
+        funs: dict[str, Any] = {}
         static, data, rest = [], {}, []
         for name, value in given.arguments.items():
             if self._signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
                 rest = list(value)
-            elif name in self.static:
-                static.append((name, value))
-            else:
+            elif name not in self.static:
                 data[name] = value
-        return _compiled(self, tuple(static), tuple(data))(*data.values(), *rest)
+            elif callable(value):
+                funs[name] = value
+            else:
+                static.append((name, value))
+        stage, title = self._stage(tuple(static), tuple(data), tuple(funs))
+        return compiled(stage, title, **{self.__name__: self.__wrapped__}, **funs)(*data.values(), *rest)
+
+    def _stage(self, static: tuple[tuple[str, Any], ...], data: tuple[str, ...], funs: tuple[str, ...]) -> Any:
+        """What stages calls with these static arguments, and a title for it."""
+        key = (tuple([(name, type(v), v) for name, v in static]), data, funs)
+        found = self._stages.get(key)
+        if found is None:
+
+            def stage(functions: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+                given = dict(zip(data, args, strict=False)) | dict(static) | dict(zip(funs, functions[1:], strict=True))
+                head = [given.pop(name) for name in self.order if name in given]  # by position, for what follows them
+                return self.stage_call((*head, *args[len(data) :]), given)
+
+            found = self._stages[key] = (stage, f"{self.__name__}({_text(static)}, {data}, {funs})")
+        return found
 
     def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stage a call inside compiled code."""
@@ -61,18 +189,14 @@ class Written:
         return f"<function {self.__module__}.{self.__name__}>"
 
 
-@functools.lru_cache(1024)
-def _compiled(fun: Written, static: tuple[tuple[str, Any], ...], data: tuple[str, ...]) -> Any:
-    from weft.api.jit import jit
+def _text(static: tuple[tuple[str, Any], ...]) -> str:
+    """Static arguments as a text that is equal in every process (in this one only, where there is no such text)."""
+    from weft.build.index import Unindexable, describe
 
-    def program(*values: Any) -> Any:
-        given = dict(zip(data, values, strict=False)) | dict(static)
-        head = [given.pop(name) for name in order if name in given]  # by position, for what follows them
-        return fun.stage_call((*head, *values[len(data) :]), given)
-
-    order = [p.name for p in fun.parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    program.__name__ = program.__qualname__ = fun.__name__
-    return jit(program)
+    try:
+        return describe(static)
+    except Unindexable:
+        return os.urandom(8).hex()
 
 
 def written(*static: str) -> Callable[[Callable[..., Any]], Written]:
