@@ -309,12 +309,13 @@ def _public(entry: Entry, module: str) -> Callable[..., Any]:
             return _runtime.device_put(function(*args, **kwargs), _device(device), True)
         if eager.active and eager.is_elsewhere(args, kwargs):
             return _elsewhere(entry, function, args, kwargs)
+        if entry.keep or dtypes.default_float() is _F64:
+            return _runtime.call_eagerly(entry.concrete, args, kwargs)
         kwargs = {k: concrete(v) for k, v in kwargs.items()}
         plain = [concrete(a) for a in args]
         with np.errstate(all="ignore"):
             result = entry.concrete(*plain, **kwargs)
-        if dtypes.default_float() is not _F64 and not entry.keep:
-            result = by_default(result, {"args": plain, **_named(entry, plain), **kwargs}, _narrow)
+        result = by_default(result, {"args": plain, **_named(entry, plain), **kwargs}, _narrow)
         return arrays(result, (*plain, *kwargs.values()))
 
     code = entry.impl.__code__

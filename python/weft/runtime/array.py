@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import math
 import operator
@@ -13,15 +14,15 @@ import numpy as np
 
 from weft import _runtime
 from weft.runtime import eager
+from weft.runtime.missing import MISSING
 
-#: The functions of `weft.numpy` that operators are, and NumPy's ufuncs with them.
-_NAMES: dict[Any, str] = {
-    operator.add: "add", operator.sub: "subtract", operator.mul: "multiply", operator.truediv: "true_divide",
-    operator.floordiv: "floor_divide", operator.mod: "remainder", operator.pow: "power", operator.matmul: "matmul",
-    operator.and_: "bitwise_and", operator.or_: "bitwise_or", operator.xor: "bitwise_xor",
-    operator.lshift: "left_shift", operator.rshift: "right_shift", operator.eq: "equal", operator.ne: "not_equal",
-    operator.lt: "less", operator.le: "less_equal", operator.gt: "greater", operator.ge: "greater_equal",
-    operator.neg: "negative", operator.pos: "positive", operator.invert: "invert", operator.abs: "absolute",
+#: The functions of `weft.numpy` that operators are, by their names in the module `operator`.
+_NAMES = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "power", "matmul": "matmul", "and_": "bitwise_and", "or_": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "left_shift", "rshift": "right_shift", "eq": "equal", "ne": "not_equal",
+    "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "neg": "negative", "pos": "positive",
+    "invert": "invert", "abs": "absolute",
 }  # fmt: skip
 
 
@@ -48,30 +49,36 @@ def _wrap(x: Any) -> Any:
     return Array.from_numpy(a, copy=a.base is not None and not isinstance(a.base, Array))
 
 
-def _binary(op: Callable[[Any, Any], Any], swap: bool = False) -> Any:
-    name = _NAMES[op]
-
-    def method(self: Array, other: Any) -> Any:
-        if isinstance(other, str | bytes | dict | type(None)) or _staged(other):
+def _operate(name: str, x: Any, *other: Any) -> Any:
+    """An operator where C++ leaves it to Python: on other devices, with other operands than arrays and numbers."""
+    for v in (x, *other):
+        if isinstance(v, str | bytes | dict | type(None)) or _staged(v):
             return NotImplemented
-        if eager.active and eager.is_elsewhere(self, other):
-            return eager.apply(name, other, self) if swap else eager.apply(name, self, other)
-        x, y = self._view(), _plain(other)
-        with np.errstate(all="ignore"):
-            return _wrap(op(y, x) if swap else op(x, y))
-
-    return method
+    if eager.active and eager.is_elsewhere(x, *other):
+        return eager.apply(_NAMES[name], x, *other)
+    with np.errstate(all="ignore"):
+        return _wrap(getattr(operator, name)(*map(_plain, (x, *other))))
 
 
-def _unary(op: Callable[[Any], Any]) -> Any:
-    name = _NAMES[op]
+def _subscript(x: Array, key: Any) -> Any:
+    """``x[key]`` where C++ leaves it to Python."""
+    if _staged(key):
+        from weft.staged.indexing import getitem
+        from weft.staged.value import lift
 
-    def method(self: Array) -> Any:
-        if eager.active and eager.is_elsewhere(self):
-            return eager.apply(name, self)
-        return _wrap(op(self._view()))
+        return getitem(lift(x), key)
+    if eager.active and eager.is_elsewhere(x, key):
+        return eager.apply("getitem", x, key)
+    return _wrap(x._view()[_plain(key)])
 
-    return method
+
+def _conditions() -> tuple[Any, Any]:
+    """NumPy's context variable for floating-point conditions, and its value when none is reported."""
+    context = contextvars.copy_context()
+    before = dict(context.items())
+    context.run(np.seterr, all="ignore")
+    ((variable, value),) = [(k, v) for k, v in context.items() if before.get(k) is not v]
+    return variable, value
 
 
 def _elsewhere(function: Any) -> Any:
@@ -100,13 +107,18 @@ def _delegate(name: str) -> Any:
     """A method that is a function of `weft.numpy` with the array as its first argument."""
 
     def method(self: Array, *args: Any, **kwargs: Any) -> Any:
-        import weft.numpy
-
-        return getattr(weft.numpy, name)(self, *args, **kwargs)
+        return _function(name)(self, *args, **kwargs)
 
     method.__name__ = name
     method.__doc__ = f"`weft.numpy.{name}` of this array."
     return method
+
+
+@functools.cache
+def _function(name: str) -> Any:
+    import weft.numpy
+
+    return getattr(weft.numpy, name)
 
 
 class Array(_runtime.ArrayBase):
@@ -126,7 +138,6 @@ class Array(_runtime.ArrayBase):
     __slots__ = ()
     __module__ = "weft"
     __array_priority__ = 100  # so that `ndarray + Array` asks us
-    __hash__ = None  # type: ignore[assignment]
 
     # -- Python's protocols ----------------------------------------------------------------------------------------
 
@@ -149,6 +160,9 @@ class Array(_runtime.ArrayBase):
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
 
+    def __reversed__(self) -> Iterator[Any]:
+        return iter(self[::-1]) if self.ndim else iter(self)
+
     def __contains__(self, x: Any) -> bool:
         return _plain(x) in self._view()
 
@@ -170,18 +184,14 @@ class Array(_runtime.ArrayBase):
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.item()) if digits is None else self.round(digits)
 
-    def __getitem__(self, key: Any) -> Any:
-        if _staged(key):
-            from weft.staged.indexing import getitem
-            from weft.staged.value import lift
-
-            return getitem(lift(self), key)
-        if eager.active and eager.is_elsewhere(self, key):
-            return eager.apply("getitem", self, key)
-        return _wrap(self._view()[_plain(key)])
-
     def __reduce__(self) -> Any:
         return _rebuild, (np.array(self._view()),)
+
+    def __sizeof__(self) -> int:
+        return object.__sizeof__(self) + self.nbytes
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"a weft.Array has no attribute {name!r}{MISSING.get(name, '')}")
 
     def __copy__(self) -> Array:
         return self
@@ -189,39 +199,51 @@ class Array(_runtime.ArrayBase):
     def __deepcopy__(self, memo: Any) -> Array:
         return self
 
-    # -- operators -------------------------------------------------------------------------------------------------
+    # -- other libraries -------------------------------------------------------------------------------------------
 
-    __add__, __radd__ = _binary(operator.add), _binary(operator.add, True)
-    __sub__, __rsub__ = _binary(operator.sub), _binary(operator.sub, True)
-    __mul__, __rmul__ = _binary(operator.mul), _binary(operator.mul, True)
-    __truediv__, __rtruediv__ = _binary(operator.truediv), _binary(operator.truediv, True)
-    __floordiv__, __rfloordiv__ = _binary(operator.floordiv), _binary(operator.floordiv, True)
-    __mod__, __rmod__ = _binary(operator.mod), _binary(operator.mod, True)
-    __pow__, __rpow__ = _binary(operator.pow), _binary(operator.pow, True)
-    __matmul__, __rmatmul__ = _binary(operator.matmul), _binary(operator.matmul, True)
-    __and__, __rand__ = _binary(operator.and_), _binary(operator.and_, True)
-    __or__, __ror__ = _binary(operator.or_), _binary(operator.or_, True)
-    __xor__, __rxor__ = _binary(operator.xor), _binary(operator.xor, True)
-    __lshift__, __rlshift__ = _binary(operator.lshift), _binary(operator.lshift, True)
-    __rshift__, __rrshift__ = _binary(operator.rshift), _binary(operator.rshift, True)
-    __eq__, __ne__ = _binary(operator.eq), _binary(operator.ne)  # type: ignore[assignment]
-    __lt__, __le__, __gt__, __ge__ = map(_binary, (operator.lt, operator.le, operator.gt, operator.ge))
-    __neg__, __pos__, __invert__ = _unary(operator.neg), _unary(operator.pos), _unary(operator.invert)
-    __abs__ = _unary(operator.abs)
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """`weft.numpy`, as the array API standard asks for it."""
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"weft.numpy follows the array API standard up to 2024.12, not {api_version!r}")
+        import weft.numpy
 
-    def __divmod__(self, other: Any) -> Any:
-        return self // other, self % other
+        return weft.numpy
 
-    def __rdivmod__(self, other: Any) -> Any:
-        return other // self, other % self
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        """The elements for another library, through DLPack.
+
+        Memory is shared, marked read-only. A consumer older than DLPack 1.0 knows no such mark, and gets a copy.
+        """
+        if self.__dlpack_device__()[0] != 1 and dl_device != (1, 0):
+            raise BufferError(f"an array of {self.device} is not exported yet: pass numpy.asarray(x)")
+        if dl_device not in (None, (1, 0)):
+            raise BufferError(f"an array of the CPU is not exported to the DLPack device {dl_device}")
+        marks = max_version is not None and max_version[0] >= 1
+        if copy is False and not marks:
+            raise BufferError("an immutable array is shared only with a consumer of DLPack 1.0 or later")
+        if marks and not copy:
+            return self._view().__dlpack__(max_version=max_version)  # type: ignore[call-arg]
+        own = np.array(self._view())
+        return own.__dlpack__(max_version=max_version) if marks else own.__dlpack__()  # type: ignore[call-arg]
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> Array:
+        """The array on a device; `weft.device_put`."""
+        if stream is not None:
+            raise ValueError("weft has no streams to choose from: stream=None")
+        from weft.runtime.devices import device_put
+
+        moved: Array = device_put(self, device)
+        return moved
 
     # -- methods ---------------------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = map(_delegate, ("all", "any", "argmax", "argmin"))
-    argsort, choose, clip, compress = map(_delegate, ("argsort", "choose", "clip", "compress"))
+    argpartition, argsort, choose, clip = map(_delegate, ("argpartition", "argsort", "choose", "clip"))
     conj = conjugate = _delegate("conjugate")
-    cumprod, cumsum, diagonal, dot = map(_delegate, ("cumprod", "cumsum", "diagonal", "dot"))
-    max, mean, min, nonzero = map(_delegate, ("max", "mean", "min", "nonzero"))
+    compress, cumprod, cumsum, diagonal = map(_delegate, ("compress", "cumprod", "cumsum", "diagonal"))
+    dot, max, mean, min, nonzero = map(_delegate, ("dot", "max", "mean", "min", "nonzero"))
     prod, ptp, ravel, repeat = map(_delegate, ("prod", "ptp", "ravel", "repeat"))
     round, searchsorted, sort, squeeze = map(_delegate, ("round", "searchsorted", "sort", "squeeze"))
     std, sum, swapaxes, take = map(_delegate, ("std", "sum", "swapaxes", "take"))
@@ -235,41 +257,62 @@ class Array(_runtime.ArrayBase):
     @property
     def at(self) -> Any:
         """``x.at[key].set(v)``, ``add``, ``multiply``, ...: the array with a place changed."""
-        from weft.runtime.at import AtHelper
-
-        return AtHelper(self)
+        return _at()(self)
 
     @_elsewhere
-    def astype(self, dtype: Any, copy: bool = True) -> Array:
+    def astype(
+        self, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: Any = True, copy: bool = True,
+        device: Any = None,
+    ) -> Array:  # fmt: skip
         """The array converted to a dtype.
 
         Parameters
         ----------
         dtype
             The dtype.
-        copy
-            Accepted for NumPy's sake: arrays are immutable.
+        casting
+            Which conversions are allowed, as in NumPy.
+        order, subok, copy
+            Accepted for NumPy's sake: arrays are immutable, and row-major.
+        device
+            Where to put the result.
         """
-        return self if np.dtype(dtype) == self.dtype else _wrap(self._view().astype(dtype))
+        same = np.dtype(dtype) == self.dtype
+        made = self if same else _on_view(np.ndarray.astype, self, dtype, casting=casting)
+        return made if device is None else made.to_device(device)
 
-    def reshape(self, *shape: Any, order: Any = "C") -> Array:
+    @_elsewhere
+    def byteswap(self, inplace: bool = False) -> Array:
+        """The elements with their bytes in reverse order."""
+        if inplace:
+            raise ValueError("a weft.Array is immutable: write x = x.byteswap()")
+        return _on_view(np.ndarray.byteswap, self)
+
+    @_elsewhere
+    def view(self, dtype: Any = None, type: Any = None) -> Array:
+        """The same bytes read as another dtype; sizes of elements may differ, which changes the last axis."""
+        if type is not None:
+            raise TypeError("view(): arrays have no other type; numpy.asarray(x).view(type=...) has")
+        return self if dtype is None else _on_view(np.ndarray.view, self, dtype)
+
+    def reshape(self, *shape: Any, order: Any = "C", copy: Any = None) -> Array:
         """The same elements in another shape; one size may be -1."""
         if eager.active and eager.is_elsewhere(self):
             dims = _full_shape(self.size, _plain(shape))
             return self._reshaped(dims) if order == "C" else eager.apply("method", self, "reshape", dims, order=order)
-        return _wrap(self._view().reshape(*_plain(shape), order=order))
+        return _on_view(np.ndarray.reshape, self, *shape, order=order)
 
     @_elsewhere
     def transpose(self, *axes: Any) -> Array:
         """The axes in another order, reversed if none is given."""
-        return _wrap(self._view().transpose(*axes))
+        return _on_view(np.ndarray.transpose, self, *axes)
 
     @_elsewhere
     def flatten(self, order: Any = "C") -> Array:
         """The elements in one row."""
-        return _wrap(self._view().flatten(order))
+        return _on_view(np.ndarray.flatten, self, order)
 
-    def copy(self) -> Array:
+    def copy(self, order: Any = "C") -> Array:
         """The array itself, since it never changes."""
         return self
 
@@ -285,9 +328,45 @@ class Array(_runtime.ArrayBase):
         """The elements' bytes."""
         return self._view().tobytes(order)
 
+    # -- what JAX's arrays have ------------------------------------------------------------------------------------
+
     def devices(self) -> set[_runtime.Device]:
         """The devices that hold the elements."""
         return {self.device}
+
+    @property
+    def weak_type(self) -> bool:
+        """False: only Python's numbers give way in promotion."""
+        return False
+
+    @property
+    def is_fully_addressable(self) -> bool:
+        """True: the array lies on a device of this process."""
+        return True
+
+    @property
+    def is_fully_replicated(self) -> bool:
+        """True: the array lies on one device."""
+        return True
+
+    def is_deleted(self) -> bool:
+        """False: memory is freed with the last reference."""
+        return False
+
+    def copy_to_host_async(self) -> None:
+        """Nothing: elements are copied to the host when they are read there."""
+
+
+def _on_view(method: Any, x: Array, *args: Any, **kwargs: Any) -> Any:
+    """A method of NumPy's arrays."""
+    return _runtime.call_eagerly(method, (x, *args), kwargs)
+
+
+@functools.cache
+def _at() -> Any:
+    from weft.runtime.at import AtHelper
+
+    return AtHelper
 
 
 def _full_shape(size: int, shape: Any) -> tuple[int, ...]:
@@ -308,3 +387,4 @@ def _rebuild(data: np.ndarray[Any, Any]) -> Array:
 
 
 _runtime.set_array_class(Array)
+_runtime.set_operators(_operate, _subscript, *_conditions())

@@ -1,0 +1,46 @@
+"""What of NumPy's and JAX's arrays `weft.Array` has not, and what to write instead."""
+
+from __future__ import annotations
+
+_CHANGE = "arrays are immutable"
+_ONE = "an array lies on one device, x.device"
+
+#: The names, and what an AttributeError says of each.
+MISSING: dict[str, str] = {
+    name: f": {text}"
+    for name, text in {
+        "fill": f"{_CHANGE}: write x = weft.numpy.full_like(x, value)",
+        "put": f"{_CHANGE}: write x = x.ravel().at[indices].set(values).reshape(x.shape)",
+        "itemset": f"{_CHANGE}: write x = x.at[index].set(value)",
+        "partition": f"{_CHANGE}: write x = weft.numpy.partition(x, kth)",
+        "resize": f"{_CHANGE}: write x = weft.numpy.resize(x, shape), or x.reshape(shape)",
+        "setfield": f"{_CHANGE}: write x.view(dtype), and .at on it",
+        "setflags": f"{_CHANGE}: numpy.array(x) is a copy that can be written",
+        "getfield": "write x.view(dtype) and index it",
+        "base": "whether arrays share memory cannot be told, as none of them changes",
+        "flags": "write numpy.asarray(x).flags",
+        "strides": "arrays are row-major; numpy.asarray(x).strides has them",
+        "data": "write memoryview(x)",
+        "unsafe_buffer_pointer": "write numpy.asarray(x).ctypes.data",
+        "on_device_size_in_bytes": "write x.nbytes",
+        "platform": "write x.device.platform",
+        "is_ready": "x.block_until_ready() waits",
+        "clone": "the array itself serves, as it never changes",
+        "ctypes": "write numpy.asarray(x).ctypes",
+        "flat": "write x.ravel()",
+        "dump": "write pickle.dump(x, file), or numpy.save(file, x)",
+        "dumps": "write pickle.dumps(x)",
+        "tofile": "write numpy.asarray(x).tofile(file)",
+        "newbyteorder": "elements have the machine's byte order; x.byteswap() swaps them",
+        "sharding": _ONE,
+        "format": _ONE,
+        "global_shards": _ONE,
+        "addressable_shards": _ONE,
+        "addressable_data": _ONE,
+        "delete": "memory is freed with the last reference: del x",
+        "aval": "x.shape and x.dtype say it",
+        "traceback": "where an array was made is not kept",
+        "device_buffer": "the array itself is one",
+        "device_buffers": "the array itself is one",
+    }.items()
+}
