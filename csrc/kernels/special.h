@@ -58,7 +58,7 @@ WEFT_FN f64 erfcinv_tail(f64 p) {
   }
   return x;
 }
-WEFT_FN f64 erfinv_middle(f64 p) {
+WEFT_FN f64 erfcinv_middle(f64 p) {
   const f64 q = WEFT_PI * p * p;
   f64 x = p * 0.886226925452758 * (1 + q * (1.0 / 12 + q * (7.0 / 480)));
   for (int k = 0; k < 2; ++k) {
@@ -67,20 +67,57 @@ WEFT_FN f64 erfinv_middle(f64 p) {
   }
   return x;
 }
-WEFT_FN f64 erfinv(f64 p) {
-  const f64 size = abs(p);
-  if (size <= 0.5) return erfinv_middle(p);
-  if (!(size <= 1)) return WEFT_NAN;
-  return copysign(size == 1 ? WEFT_INF : erfcinv_tail(1 - size), p);
-}
 WEFT_FN f64 erfcinv(f64 p) {
-  if (p >= 0.5 && p <= 1.5) return erfinv_middle(1 - p);
+  if (p >= 0.5 && p <= 1.5) return erfcinv_middle(1 - p);
   if (!(p >= 0 && p <= 2)) return WEFT_NAN;
   if (p == 0 || p == 2) return p == 0 ? WEFT_INF : -WEFT_INF;
   return p < 1 ? erfcinv_tail(p) : -erfcinv_tail(2 - p);
 }
-WEFT_THROUGH_F64(erfinv)
 WEFT_THROUGH_F64(erfcinv)
+
+// Even and odd powers apart, which halves the chain of operations that wait for each other.
+template <int n, class T>
+WEFT_FN T every_other(const T* c, T t) {
+  if constexpr (n <= 2)
+    return c[0];
+  else
+    return c[0] + t * every_other<n - 2>(c + 2, t);
+}
+template <int n, class T>
+WEFT_FN T polynomial(const T (&c)[n], T t) {
+  return every_other<n>(c, t * t) + t * every_other<n - 1>(c + 1, t * t);
+}
+
+// erf's inverse is x times a polynomial in w = -log(1 - x * x), and from some w on in its root. Both are computed
+// everywhere, without a branch, so that loops become vectors.
+WEFT_FN f64 erfinv(f64 x) {
+  const f64 middle[] = {
+      1.6536545626831027,      0.2401581824255883,      -0.00603367087142785,    -0.000740702534154477,
+      0.00018673420802464837,  -1.3882523394405316e-05, -1.3654691850603575e-06, 4.234788173782339e-07,
+      -2.9070382262927266e-08, -4.11266082002324e-09,   1.0512181539804126e-09,  -5.414287198084716e-11,
+      -1.2976885526532075e-11, 2.6304834740560442e-12,  -8.118399443074353e-14,  -4.001237735091896e-14,
+      6.596407712420834e-15,   -4.0282154327661744e-17, -1.3016928016796445e-16, 1.557432024623325e-17,
+      1.150022252066253e-18,   -3.4996044354754177e-19, -1.113483769832702e-21,  3.240704459379902e-21};
+  const f64 tail[] = {4.09222342366813,        1.0099782771612495,      0.0007127499726411186,  -0.0006078940272342853,
+                      0.0002121767136128378,   -6.441975333820187e-05,  2.1980125780194924e-05, -1.019765134369075e-05,
+                      5.807277134831091e-06,   -3.211168336147729e-06,  1.4901554573214389e-06, -5.151866792925347e-07,
+                      9.331839803367859e-08,   2.5521497568051688e-08,  -3.016877014215261e-08, 1.3513974009980061e-08,
+                      -3.0498739729553753e-09, -2.3463741592228316e-10, 4.5485706064134684e-10, -1.6826783854212568e-10,
+                      3.621108790813761e-11,   -2.776333232620234e-12,  -4.522883995885014e-12, 2.6404862613232787e-12,
+                      -2.6652219812516997e-13, -1.481516793458686e-13,  3.208718084652441e-14};
+  const f64 w = -log((1 - x) * (1 + x));
+  const f64 y = x * select(w < 6.25, polynomial(middle, w - 3.125), polynomial(tail, sqrt(w) - 4.25));
+  return select(abs(x) == 1, x * WEFT_INF, y);
+}
+WEFT_FN f32 erfinv(f32 x) {
+  const f32 middle[] = {1.50140936f,      0.246640279f,     -0.00417739288f, -0.00125272639f, 0.000218349386f,
+                        -4.97241969e-06f, -3.46398527e-06f, 4.68131348e-07f, 2.33359672e-08f, -8.93192597e-09f};
+  const f32 tail[] = {2.95832013f,     1.00371869f,    0.00704930254f,  -0.00530068545f,  0.0037798545f,
+                      -0.00252297627f, 0.00131469595f, -0.00031906782f, -0.000176537188f, 0.000126498115f};
+  const f32 w = -log((1 - x) * (1 + x));
+  const f32 y = x * select(w < 5.0f, polynomial(middle, w - 2.5f), polynomial(tail, sqrt(w) - 3.125f));
+  return select(abs(x) == 1, x * (f32)WEFT_INF, y);
+}
 
 // -- derivatives of the logarithm of the gamma function ---------------------------------------------------------------
 

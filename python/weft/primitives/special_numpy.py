@@ -79,7 +79,7 @@ def _erfcinv_tail(p: Any) -> Any:
     return x
 
 
-def _erfinv_middle(p: Any) -> Any:
+def _erfcinv_middle(p: Any) -> Any:
     q = math.pi * p * p
     x = p * (math.sqrt(math.pi) / 2) * (1 + q * (1 / 12 + q * (7 / 480)))
     for _ in range(2):
@@ -89,22 +89,64 @@ def _erfinv_middle(p: Any) -> Any:
 
 
 @through_f64
-def erfinv(p: Any) -> Any:
-    """The inverse of erf."""
-    size = np.abs(p)
-    tail = np.where(size == 1, np.inf, _erfcinv_tail(1 - np.where(size < 1, size, 0.75)))
-    out = np.where(size <= 0.5, _erfinv_middle(np.where(size <= 0.5, p, 0.25)), np.copysign(tail, p))
-    return np.where(size <= 1, out, np.nan)
-
-
-@through_f64
 def erfcinv(p: Any) -> Any:
     """The inverse of erfc."""
     inner = (p >= 0.5) & (p <= 1.5)
     small = np.where(p < 1, p, 2 - p)
     tail = np.where(small == 0, np.inf, _erfcinv_tail(np.where(small > 0, small, 0.25)))
-    out = np.where(inner, _erfinv_middle(1 - np.where(inner, p, 1.0)), np.where(p < 1, tail, -tail))
+    out = np.where(inner, _erfcinv_middle(1 - np.where(inner, p, 1.0)), np.where(p < 1, tail, -tail))
     return np.where((p >= 0) & (p <= 2), out, np.nan)
+
+
+#: The inverse of erf is x times a polynomial in ``w = -log(1 - x * x)``, and from some w on in its root: per dtype the
+#: limit, the middles and the coefficients.
+_ERFINV: dict[str, Any] = {
+    "d": (
+        6.25, 3.125, 4.25,
+        (1.6536545626831027, 0.2401581824255883, -0.00603367087142785, -0.000740702534154477,
+         0.00018673420802464837, -1.3882523394405316e-05, -1.3654691850603575e-06, 4.234788173782339e-07,
+         -2.9070382262927266e-08, -4.11266082002324e-09, 1.0512181539804126e-09, -5.414287198084716e-11,
+         -1.2976885526532075e-11, 2.6304834740560442e-12, -8.118399443074353e-14, -4.001237735091896e-14,
+         6.596407712420834e-15, -4.0282154327661744e-17, -1.3016928016796445e-16, 1.557432024623325e-17,
+         1.150022252066253e-18, -3.4996044354754177e-19, -1.113483769832702e-21, 3.240704459379902e-21),
+        (4.09222342366813, 1.0099782771612495, 0.0007127499726411186, -0.0006078940272342853,
+         0.0002121767136128378, -6.441975333820187e-05, 2.1980125780194924e-05, -1.019765134369075e-05,
+         5.807277134831091e-06, -3.211168336147729e-06, 1.4901554573214389e-06, -5.151866792925347e-07,
+         9.331839803367859e-08, 2.5521497568051688e-08, -3.016877014215261e-08, 1.3513974009980061e-08,
+         -3.0498739729553753e-09, -2.3463741592228316e-10, 4.5485706064134684e-10, -1.6826783854212568e-10,
+         3.621108790813761e-11, -2.776333232620234e-12, -4.522883995885014e-12, 2.6404862613232787e-12,
+         -2.6652219812516997e-13, -1.481516793458686e-13, 3.208718084652441e-14),
+    ),
+    "f": (
+        5.0, 2.5, 3.125,
+        (1.50140936, 0.246640279, -0.00417739288, -0.00125272639, 0.000218349386, -4.97241969e-06,
+         -3.46398527e-06, 4.68131348e-07, 2.33359672e-08, -8.93192597e-09),
+        (2.95832013, 1.00371869, 0.00704930254, -0.00530068545, 0.0037798545, -0.00252297627, 0.00131469595,
+         -0.00031906782, -0.000176537188, 0.000126498115),
+    ),
+}  # fmt: skip
+
+
+def _polynomial(t: Any, coefficients: Any) -> Any:
+    total = np.full_like(t, coefficients[-1])
+    for c in reversed(coefficients[:-1]):
+        total *= t
+        total += c
+    return total
+
+
+def erfinv(x: Any) -> Any:
+    """The inverse of erf."""
+    x = np.asarray(x)
+    if x.dtype.char not in _ERFINV:
+        return erfinv(x.astype(np.float32)).astype(x.dtype)
+    limit, middle, tail_middle, coefficients, tail_coefficients = _ERFINV[x.dtype.char]
+    with np.errstate(all="ignore"):
+        w = np.atleast_1d(-np.log((1 - x) * (1 + x)))
+        factor = _polynomial(w - x.dtype.type(middle), coefficients)
+        far = w >= limit
+        factor[far] = _polynomial(np.sqrt(w[far]) - x.dtype.type(tail_middle), tail_coefficients)
+        return np.where(np.abs(x) == 1, x * x.dtype.type(np.inf), x * factor.reshape(x.shape))
 
 
 # -- the logarithm of the gamma function, and its derivatives ----------------------------------------------------------
