@@ -75,22 +75,29 @@ WEFT_FN f64 erfcinv(f64 p) {
 }
 WEFT_THROUGH_F64(erfcinv)
 
+// What vector loops must not call.
+#ifdef WEFT_DEVICE
+#define WEFT_IN_LINE WEFT_FN
+#else
+#define WEFT_IN_LINE inline __attribute__((always_inline))
+#endif
+
 // Even and odd powers apart, which halves the chain of operations that wait for each other.
 template <int n, class T>
-WEFT_FN T every_other(const T* c, T t) {
+WEFT_IN_LINE T every_other(const T* c, T t) {
   if constexpr (n <= 2)
     return c[0];
   else
     return c[0] + t * every_other<n - 2>(c + 2, t);
 }
 template <int n, class T>
-WEFT_FN T polynomial(const T (&c)[n], T t) {
+WEFT_IN_LINE T polynomial(const T (&c)[n], T t) {
   return every_other<n>(c, t * t) + t * every_other<n - 1>(c + 1, t * t);
 }
 
 // erf's inverse is x times a polynomial in w = -log(1 - x * x), and from some w on in its root. Both are computed
 // everywhere, without a branch, so that loops become vectors.
-WEFT_FN f64 erfinv(f64 x) {
+WEFT_IN_LINE f64 erfinv(f64 x) {
   const f64 middle[] = {
       1.6536545626831027,      0.2401581824255883,      -0.00603367087142785,    -0.000740702534154477,
       0.00018673420802464837,  -1.3882523394405316e-05, -1.3654691850603575e-06, 4.234788173782339e-07,
@@ -109,7 +116,7 @@ WEFT_FN f64 erfinv(f64 x) {
   const f64 y = x * select(w < 6.25, polynomial(middle, w - 3.125), polynomial(tail, sqrt(w) - 4.25));
   return select(abs(x) == 1, x * WEFT_INF, y);
 }
-WEFT_FN f32 erfinv(f32 x) {
+WEFT_IN_LINE f32 erfinv(f32 x) {
   const f32 middle[] = {1.50140936f,      0.246640279f,     -0.00417739288f, -0.00125272639f, 0.000218349386f,
                         -4.97241969e-06f, -3.46398527e-06f, 4.68131348e-07f, 2.33359672e-08f, -8.93192597e-09f};
   const f32 tail[] = {2.95832013f,     1.00371869f,    0.00704930254f,  -0.00530068545f,  0.0037798545f,
@@ -213,6 +220,7 @@ WEFT_THROUGH_F64(i0e)
 WEFT_THROUGH_F64(i1e)
 
 #undef WEFT_THROUGH_F64
+#undef WEFT_IN_LINE
 #undef WEFT_PI
 #undef WEFT_INF
 #undef WEFT_NAN
