@@ -6,10 +6,15 @@ where one cannot be described for another process nothing is stored, and the nex
 
 from __future__ import annotations
 
+import hashlib
+import inspect
+import sys
+import types
 from typing import Any
 
 import numpy as np
 
+from weft import pytrees
 from weft.api.recipe import Recipe, holds, table_of
 from weft.api.transformed import Transformed
 from weft.build import cache as caches
@@ -68,8 +73,48 @@ def _tree(tree: tuple[Any, ...]) -> Any:
         case ("namedtuple", cls, items):
             return ("namedtuple", index.describe(cls), [_tree(t) for t in items])
         case ("custom", cls, aux, items):
-            return ("custom", index.describe(cls), index.describe(aux), [_tree(t) for t in items])
+            return ("custom", index.describe(cls), container_text(cls), index.describe(aux), [_tree(t) for t in items])
     raise Unindexable(f"a structure of an unknown kind: {tree[0]!r}")
+
+
+def container_text(cls: type) -> str:
+    """What tells whether a container comes apart as it did: the files that say how.
+
+    Raises
+    ------
+    Unindexable
+        One of them cannot be read.
+    """
+    node = pytrees.found(cls)
+    if node is None:
+        return ""  # a dataclass: its fields are in the signature
+    involved: set[str] = {c.__module__ for c in cls.__mro__}
+    made = [vars(c).get(name) for c in cls.__mro__ for name in ("__init__", "__new__", "__post_init__")]
+    for fn in (node.flatten, node.unflatten, *made):
+        plain = index.plain_function(fn)
+        if plain is not None:
+            involved.add(plain.__module__)
+            known = {**plain.__globals__, **inspect.getclosurevars(plain).nonlocals}
+            used = [known[n] for n in (*plain.__code__.co_names, *plain.__code__.co_freevars) if n in known]
+            involved |= {x.__module__ for x in used if isinstance(x, type | types.FunctionType)}
+    users = sorted(m for m in involved if m.split(".")[0] not in {*sys.stdlib_module_names, "weft", "numpy"})
+    return index.digest(*[name + file_digest(name) for name in users])
+
+
+def file_digest(module: str) -> str:
+    """A hash of a module's source file.
+
+    Raises
+    ------
+    Unindexable
+        There is none.
+    """
+    path = getattr(sys.modules.get(module), "__file__", None)
+    try:
+        with open(path or "", "rb") as f:
+            return hashlib.blake2b(f.read(), digest_size=16).hexdigest()
+    except OSError:
+        raise Unindexable(f"the source of {module} cannot be read") from None
 
 
 def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from weft.errors import StagingError, located
 from weft.frontend import source
 from weft.frontend.capture import extend
 from weft.frontend.frame import Frame, StagedFunction, StagedMethod, State
+from weft.pytrees import flatten_custom, is_registered
 from weft.staged import arith
 from weft.staged.context import current
 from weft.staged.loops import Loopable, Range, Rows, loopable, range_item
@@ -135,7 +137,7 @@ def call(
     if isinstance(fn, type):
         return construct(fn, args, kwargs, node, frame)
     if isinstance(fn, types.BuiltinMethodType | types.MethodWrapperType) and isinstance(
-        getattr(fn, "__self__", None), list | dict | set | tuple | str | Staged
+        getattr(fn, "__self__", None), list | dict | set | tuple | str | collections.deque | Staged
     ):
         return container_method(fn, args, kwargs, node, frame)
     method = getattr(type(fn), "__call__", None)  # noqa: B004  (the class's own, to be staged)
@@ -248,14 +250,38 @@ def call_native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return StagedMethod(x)
         return x
 
-    return fn(*[pass_on(a) for a in args], **{k: pass_on(v) for k, v in kwargs.items()})
+    value = fn(*[pass_on(a) for a in args], **{k: pass_on(v) for k, v in kwargs.items()})
+    return value if isinstance(value, Staged) else adopted(value, (args, kwargs))
+
+
+def adopted(value: Any, given: Any) -> Any:
+    """A library function's result: the containers that it made are the program's own, to be changed by it."""
+    if isinstance(value, list | tuple | dict | collections.deque) or is_registered(value):
+        s = _state()
+        known = {id(x) for x in containers(given)}
+        for x in containers(value):
+            if id(x) not in known and not s.owns(x):
+                s.own(x)
+    return value
+
+
+def containers(x: Any) -> Iterator[Any]:
+    """The containers in a value, itself included."""
+    if isinstance(x, list | dict | collections.deque):
+        yield x
+    if isinstance(x, list | tuple | dict | collections.deque):
+        for v in x.values() if isinstance(x, dict) else x:
+            yield from containers(v)
+    elif is_registered(x) and (parts := flatten_custom(x)) is not None:
+        yield from [x, vars(x)] if hasattr(x, "__dict__") else [x]
+        yield from containers(parts[0])
 
 
 def container_method(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], node: Any, frame: Frame | None) -> Any:
     """A method of a list, dict, set or string."""
     s = _state()
     obj = fn.__self__
-    if fn.__name__ in _MUTATING.get(type(obj), frozenset()):
+    if any(isinstance(obj, kind) and fn.__name__ in names for kind, names in _MUTATING.items()):
         s.change(obj)
     if isinstance(obj, str) and any(map(contains_staged, args)):
         if fn.__name__ == "format":
@@ -278,7 +304,10 @@ def container_method(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], nod
 
 _MUTATING: dict[type, frozenset[str]] = {
     list: frozenset({"append", "extend", "insert", "pop", "remove", "reverse", "sort", "clear"}),
-    dict: frozenset({"update", "pop", "popitem", "setdefault", "clear"}),
+    dict: frozenset({"update", "pop", "popitem", "setdefault", "clear", "move_to_end", "__missing__"}),
+    collections.deque: frozenset(
+        "append appendleft clear extend extendleft insert pop popleft remove reverse rotate".split()
+    ),
     set: frozenset({"add", "discard", "remove", "update", "pop", "clear"}),
 }
 
@@ -311,6 +340,8 @@ def construct(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], node: An
         call(init, (obj, *args), kwargs)
         return obj
     obj = cls(*args, **kwargs)
+    if isinstance(obj, dict | collections.deque):
+        s.own(obj)
     if hasattr(obj, "__dict__"):
         s.own(obj)
         s.own(vars(obj))

@@ -7,6 +7,7 @@ anew. The path of a source names it across processes, for warm starts.
 
 from __future__ import annotations
 
+import sys
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +112,16 @@ class Captures:
 def extend(path: Path, *step: Any) -> Path:
     """A path one step further."""
     return None if path is None else (*path, step)
+
+
+def class_path(cls: type) -> Path:
+    """The path of a class by its module and name, if it is found there."""
+    found: Any = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        found = getattr(found, name, None)
+    if found is not cls:
+        return None
+    return (("module", cls.__module__), *[("attr", name) for name in cls.__qualname__.split(".")])
 
 
 def global_source(fn_globals: dict[str, Any], name: str, path: Path) -> Source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import collections
 import operator
 import types
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import numpy as np
 from weft.errors import StagingError, located
 from weft.frontend import assign, calls, merge
 from weft.frontend.canonical import PREFIX
-from weft.frontend.capture import attr_source, cell_source, extend, global_source
+from weft.frontend.capture import attr_source, cell_source, class_path, extend, global_source
 from weft.frontend.frame import UNDEFINED, Frame, Maybe, StagedFunction, State, Undefined, VarLoc
 from weft.frontend.source import Parsed, finish
 from weft.staged import arith, indexing
@@ -427,7 +428,13 @@ def subscript(x: Any, key: Any, node: Any, frame: Frame) -> Any:
             return calls.range_item(x, key)
         return x[key.__index__() if isinstance(key, Staged) else key]
     if isinstance(x, dict):
-        return x[hashable(key, node, frame)]
+        key = hashable(key, node, frame)
+        if isinstance(x, collections.defaultdict) and x.default_factory is not None and key not in x:
+            state().change(x)
+            x[key] = calls.call(x.default_factory, (), {})
+        return x[key]
+    if isinstance(x, collections.deque):
+        return x[key.__index__()]
     fn = getattr(type(x), "__getitem__", None)
     if isinstance(fn, types.FunctionType) and not type(x).__module__.startswith("weft."):
         return calls.call(fn, (x, key), {})
@@ -458,6 +465,8 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
             kind = "numpy.ndarray" if x.type.shape else x.dtype.name
             raise error(f"{kind!r} attribute {name!r} is not compiled", node, frame) from None
     s = state()
+    if s.stands_in(x) and name in getattr(x, "__dict__", ()):
+        return vars(x)[name]
     cls_value = getattr(type(x), name, None)
     if isinstance(cls_value, property) and cls_value.fget is not None and not s_native(x):
         return calls.call(cls_value.fget, (x,), {})
@@ -468,7 +477,8 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
     cls = x if isinstance(x, type) else type(x)
     if is_user_class(cls) and (x is cls or name not in getattr(x, "__dict__", ())):
         if x is not cls:
-            s.captures.note(cls, extend(s.captures.path(x), "attr", "__class__"))
+            path = s.captures.path(x)
+            s.captures.note(cls, class_path(cls) if path is None else extend(path, "attr", "__class__"))
         held = getattr(cls, name, value)
         if held is value or isinstance(held, types.FunctionType):  # a constant of the class, or a method
             found = s.captures.read(attr_source(cls, name, s.captures.path(cls)), held)

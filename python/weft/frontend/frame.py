@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -165,6 +166,19 @@ class DictLoc(_Held):
         self.obj.update(content)
 
 
+class DequeLoc(_Held):
+    """The items of a deque."""
+
+    __slots__ = ()
+
+    def get(self) -> Any:
+        return list(self.obj)
+
+    def set(self, content: Any) -> None:
+        self.obj.clear()
+        self.obj.extend(content)
+
+
 class SetLoc(_Held):
     """The members of a set."""
 
@@ -186,6 +200,7 @@ class State(Context):
     owned: dict[int, tuple[int, Any]] = field(default_factory=dict)
     memo: dict[Any, Any] = field(default_factory=dict)
     frozen: dict[int, tuple[Any, str]] = field(default_factory=dict)
+    rebuilt: dict[int, Any] = field(default_factory=dict)
     captures: Any = None
     arguments: set[Any] = field(default_factory=set)
 
@@ -198,6 +213,15 @@ class State(Context):
         """Whether a container was made by this staging."""
         found = self.owned.get(id(obj))
         return found is not None and found[1] is obj
+
+    def rebuild(self, obj: Any) -> Any:
+        """Note that a container stands for an argument's: what it holds is told by the call's signature."""
+        self.rebuilt[id(obj)] = obj
+        return obj
+
+    def stands_in(self, obj: Any) -> bool:
+        """Whether an object was made for an argument's container."""
+        return self.rebuilt.get(id(obj)) is obj
 
     def age(self, obj: Any) -> int:
         """When a container was made (containers of the outside: before everything)."""
@@ -227,4 +251,6 @@ def location(obj: Any) -> Location:
         return DictLoc(obj)
     if isinstance(obj, set):
         return SetLoc(obj)
+    if isinstance(obj, collections.deque):
+        return DequeLoc(obj)
     return DictLoc(obj.__dict__)

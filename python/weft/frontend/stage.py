@@ -16,6 +16,7 @@ from weft.frontend import calls
 from weft.frontend.capture import Captures, Source
 from weft.frontend.frame import Frame, StagedFunction, State
 from weft.frontend.merge import AlwaysRaises
+from weft.frontend.trees import refuse_staged
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Block, Function, Loc, Renamer, Var, lit
 from weft.ir.sizes import Dim, Size, dim, equalities, map_size
@@ -23,6 +24,7 @@ from weft.ir.types import ArrayType, DType, bool_, c128, f64, i64
 from weft.pytrees import unflatten_custom
 from weft.runtime import Leaf, Signature
 from weft.staged import value as values
+from weft.staged.context import current
 from weft.staged.value import Cell, Staged, wrap
 
 _PY = {"f": f64, "i": i64, "b": bool_, "c": c128}
@@ -187,7 +189,9 @@ def build(tree: tuple[Any, ...], staged: Sequence[Any]) -> Any:
         case ("namedtuple", cls, items):
             return cls(*[build(t, staged) for t in items])
         case ("custom", cls, aux, items):
-            return unflatten_custom(cls, aux, [build(t, staged) for t in items])
+            made = unflatten_custom(cls, aux, [build(t, staged) for t in items])
+            state = current()
+            return state.rebuild(made) if isinstance(state, State) else made
     raise TypeError(f"not a structure: {tree!r}")
 
 
@@ -316,6 +320,7 @@ def result_tree(x: Any, leaf: Callable[[Staged], tuple[Any, ...]]) -> tuple[Any,
     if parts is not None:
         children, aux = parts
         cls = type(x)
+        refuse_staged(aux, cls)
         return ("call", _Rebuild(cls, aux), [result_tree(v, leaf) for v in children])
     return ("const", x)
 

@@ -16,6 +16,7 @@ from weft.ir.sizes import Size
 from weft.ir.types import ArrayType
 from weft.pytrees import flatten_custom, is_registered, unflatten_custom
 from weft.staged.arith import cast, retyped
+from weft.staged.context import current
 from weft.staged.value import FLAVOURS, PY_DTYPES, Staged, is_number, lift, py_kind, wrap
 
 
@@ -45,6 +46,25 @@ class Tree:
     children: tuple[Any, ...]  # Trees; for a leaf: one Leaf
 
 
+def refuse_staged(aux: Any, cls: type) -> None:
+    """Say so where the fixed part of a container is known at run time only.
+
+    Raises
+    ------
+    StagingError
+        It is.
+    """
+    if isinstance(aux, Staged):
+        raise StagingError(
+            f"the fixed part of a {cls.__name__} is a run-time value",
+            remedy="make it a child of the container: with register_dataclass, name its field among the data_fields",
+            loc=current().loc,
+        )
+    if isinstance(aux, tuple | list):
+        for x in aux:
+            refuse_staged(x, cls)
+
+
 def is_leaf(x: Any) -> bool:
     """Whether a value is a number or staged."""
     return isinstance(x, Staged) or is_number(x) or isinstance(x, np.ndarray)
@@ -60,10 +80,12 @@ def is_object(x: Any, state: State) -> bool:
 def flatten(x: Any, state: State, leaves: list[Any], boxes: list[Any] | None = None) -> Tree:
     """The structure of ``x``; its numbers and staged values are appended to ``leaves``, containers to ``boxes``."""
     registered = is_registered(x)
-    if boxes is not None and (isinstance(x, list | dict) or registered or is_object(x, state)):
+    slots = dataclasses.is_dataclass(x) and not isinstance(x, type) and not hasattr(x, "__dict__")
+    if boxes is not None and (isinstance(x, list | dict) or registered or slots or is_object(x, state)):
         boxes.append(x)
     if registered and (parts := flatten_custom(x)) is not None:
         children, aux = parts
+        refuse_staged(aux, type(x))
         return Tree(("custom", type(x)), aux, tuple([flatten(v, state, leaves, boxes) for v in children]))
     if is_leaf(x):
         v = lift(x)
@@ -75,6 +97,8 @@ def flatten(x: Any, state: State, leaves: list[Any], boxes: list[Any] | None = N
         return Tree(list, None, tuple([flatten(v, state, leaves, boxes) for v in x]))
     if isinstance(x, dict):
         return Tree(dict, tuple(x), tuple([flatten(v, state, leaves, boxes) for v in x.values()]))
+    if slots and (parts := flatten_custom(x)) is not None:
+        return Tree(("custom", type(x)), parts[1], tuple([flatten(v, state, leaves, boxes) for v in parts[0]]))
     if is_object(x, state):
         d = vars(x)
         return Tree(("object", type(x)), tuple(d), tuple([flatten(v, state, leaves, boxes) for v in d.values()]))
@@ -119,7 +143,7 @@ def _container(tree: Tree, children: list[Any], state: State) -> Any:
         return state.own(obj)
     if tree.kind is tuple:
         return tuple(children)
-    return tree.kind(*children)  # a named tuple
+    return tree.kind(*children) if hasattr(tree.kind, "_fields") else tuple.__new__(tree.kind, children)
 
 
 def join(a: Tree, b: Tree, state: State) -> Tree:
