@@ -6,6 +6,7 @@ part of the program. Names, arguments, values and dtypes are NumPy's.
 
 from __future__ import annotations
 
+from types import ModuleType as _ModuleType
 from typing import Any
 
 import numpy as _np
@@ -14,18 +15,25 @@ import numpy as _np
 from weft.numpy import (
     creation,
     cumulative,
+    editing,
     einsum,
     elementwise,
+    grids,
+    histograms,
     joining,
     methods,
+    polynomials,
     products,
+    quantiles,
     reductions,
     search,
+    sets,
     shape,
     signals,
     sorting,
     ufunc_methods,
     ufuncs,
+    windows,
 )  # fmt: skip
 from weft.numpy import fft as fft
 from weft.numpy import linalg as linalg
@@ -48,10 +56,9 @@ promote_types, can_cast, broadcast_shapes = _np.promote_types, _np.can_cast, _np
 def _install() -> list[str]:
     """Put the functions here, under all the names that NumPy has for them; the modules give way to them."""
     space = globals()
-    for module in (creation, cumulative, elementwise, joining, methods, products, reductions, search, signals, sorting):
-        space.pop(module.__name__.rpartition(".")[2], None)
-    for name in ("fourier", "linear", "linear_products", "norms", "ufuncs", "ufunc_methods"):
-        space.pop(name, None)
+    kept = ("at", "common", "fft", "linalg", "registry")
+    for name in [n for n, v in space.items() if isinstance(v, _ModuleType) and n[0] != "_" and n not in kept]:
+        del space[name]
     meanings = {id(f): public for f, public in _MEANINGS.items()}
     aliases = {name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings}
     space.update(aliases)

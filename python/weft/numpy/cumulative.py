@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from weft.ir.nodes import lit
 from weft.ir.types import bool_
 from weft.numpy.common import (
     Staged,
@@ -45,6 +46,41 @@ def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
 def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
     """Partial products."""
     return scan("cumprod", a, axis, dtype)
+
+
+def _cumulative(name: str, x: Any, axis: Any, dtype: Any, include_initial: Any, first: int) -> Staged:
+    from weft.numpy.common import full, static_bool
+    from weft.numpy.joining import concatenate
+
+    v = array(x)
+    if axis is None:
+        if v.ndim > 1:
+            raise op_error(ValueError, "For arrays which have more than one dimension ``axis`` argument is required.")
+        axis = 0
+    if not v.sizes:
+        v = reshape(v, (1,))
+    k = axis_of(axis, v.ndim)
+    out = scan(name, v, k, dtype)
+    if static_bool(include_initial, "include_initial"):
+        edge = full(lit(first, out.dtype), (*v.sizes[:k], 1, *v.sizes[k + 1 :]))
+        out = concatenate([edge, out], k)
+    return out
+
+
+@implements(np.cumulative_sum)
+def cumulative_sum(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: Any = False
+) -> Any:
+    """Partial sums along an axis; with ``include_initial`` they begin with 0."""
+    return _cumulative("cumsum", x, axis, dtype, include_initial, 0)
+
+
+@implements(np.cumulative_prod)
+def cumulative_prod(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: Any = False
+) -> Any:
+    """Partial products along an axis; with ``include_initial`` they begin with 1."""
+    return _cumulative("cumprod", x, axis, dtype, include_initial, 1)
 
 
 def _ignoring_nan(a: Any, fill: float) -> Staged:
@@ -99,10 +135,16 @@ def diff(a: Any, n: Any = 1, axis: Any = -1, prepend: Any = None, append: Any = 
 
 
 @implements(np.ediff1d)
-def ediff1d(ary: Any) -> Any:
-    """Differences of neighbours of the flat array."""
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """Differences of neighbours of the flat array, with numbers before and after them."""
+    from weft.numpy.joining import concatenate
+
     x = array(ary)
-    return diff(reshape(x, (product(x.sizes),)))
+    out = diff(reshape(x, (product(x.sizes),)))
+    ends = [None if v is None else array(v, x.dtype) for v in (to_begin, to_end)]
+    begin, end = [None if v is None else reshape(v, (product(v.sizes),)) for v in ends]
+    parts = [p for p in (begin, out, end) if p is not None]
+    return concatenate(parts) if len(parts) > 1 else out
 
 
 @implements(np.trapezoid)

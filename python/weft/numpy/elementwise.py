@@ -37,13 +37,21 @@ from weft.staged.arith import weak_literal
 from weft.staged.value import View, lift
 
 
-@implements(np.where)
-def where(condition: Any, x: Any = None, y: Any = None, /) -> Any:
+def _np_where(condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, fill_value: Any = None) -> Any:
+    from weft.numpy.search import np_nonzero
+
+    if x is None and y is None:
+        return np_nonzero(condition, size=size, fill_value=fill_value)
+    return np.where(condition, x, y)
+
+
+@implements(np.where, run=_np_where)
+def where(condition: Any, x: Any = None, y: Any = None, /, *, size: Any = None, fill_value: Any = None) -> Any:
     """Elements of ``x`` where the condition holds, else of ``y``; with one argument, where it holds."""
     if x is None and y is None:
         from weft.numpy.search import nonzero
 
-        return nonzero(condition)
+        return nonzero(condition, size=size, fill_value=fill_value)
     if x is None or y is None:
         raise op_error(ValueError, "either both or neither of x and y should be given")
     cond, a, b = truth(array(condition)), value(x), value(y)
@@ -135,6 +143,16 @@ def array_equal(a1: Any, a2: Any, equal_nan: Any = False) -> Any:
     if static_bool(equal_nan, "equal_nan"):
         same = same | (ufunc(np.isnan, x) & ufunc(np.isnan, y))
     return _all(same)
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether one array, repeated along axes, is the other."""
+    x, y = array(a1), array(a2)
+    for m, n in zip(reversed(x.sizes), reversed(y.sizes), strict=False):
+        if m != 1 and n != 1 and not _decided(m, n):
+            return of(lit(False, bool_))
+    return _all(ufunc(np.equal, x, y))
 
 
 def _decided(m: Any, n: Any) -> bool:

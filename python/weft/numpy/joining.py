@@ -205,6 +205,25 @@ def hsplit(ary: Any, indices_or_sections: Any) -> Any:
     return _split(ary, indices_or_sections, 0 if source(ary).ndim == 1 else 1, True)
 
 
+@implements(np.dsplit)
+def dsplit(ary: Any, indices_or_sections: Any) -> Any:
+    """Equal parts along the third axis."""
+    if source(ary).ndim < 3:
+        raise op_error(ValueError, "dsplit only works on arrays of 3 or more dimensions")
+    return _split(ary, indices_or_sections, 2, True)
+
+
+@implements(np.unstack)
+def unstack(x: Any, /, *, axis: Any = 0) -> Any:
+    """The slices along an axis."""
+    v = source(x)
+    if not v.sizes:
+        raise op_error(ValueError, "Input array must be at least 1-d.")
+    k = axis_of(axis, v.ndim)
+    n = current().fix(v.sizes[k], "the slices of unstack")
+    return tuple([getitem(v, (*[slice(None)] * k, j)) for j in range(n)])
+
+
 @implements(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> Any:
     """Equal parts along the first axis."""
@@ -390,28 +409,7 @@ _PAD = {
 }
 
 
-# -- inserting and removing --------------------------------------------------------------------------------------------
-
-
-@implements(np.delete)
-def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
-    """The array without one position of an axis."""
-    x = array(arr)
-    if axis is None:
-        x, axis = reshape(x, (product(x.sizes),)), 0
-    k = axis_of(axis, x.ndim)
-    if isinstance(obj, slice | list | tuple | np.ndarray) or (isinstance(obj, Staged) and obj.sizes):
-        raise unsupported("np.delete of several positions", "keep = np.ones(n, bool); keep[obj] = False; x[keep]")
-    i, n = size_of(obj), x.sizes[k]
-    if isinstance(i, int) and i < 0:
-        i = n + i
-    ctx = current()
-    if not (ctx.about_shapes(i) and ctx.about_shapes(n)):
-        raise unsupported("np.delete at a run-time position", "np.concatenate([x[:i], x[i + 1:]])")
-    for room in (i, n - i - 1):
-        if not ctx.at_least(room, 0) and not ctx.decide(">=", room, "np.delete at a position of the array"):
-            raise op_error(IndexError, f"index {ctx.number(i)} is out of bounds for axis {k} with size {ctx.number(n)}")
-    return emit("concat", _span(x, k, 0, i), _span(x, k, i + 1, n - i - 1), axis=k)
+# -- products of blocks ------------------------------------------------------------------------------------------------
 
 
 @implements(np.kron)

@@ -99,6 +99,34 @@ def inner(a: Any, b: Any, /) -> Any:
     return contract(x, y, ((x.ndim - 1,), (y.ndim - 1,)))
 
 
+@implements(np.matvec)
+def matvec(x1: Any, x2: Any, /, out: Any = None) -> Any:
+    """The product of matrices with vectors; leading axes broadcast."""
+    return _column(matmul(array(x1), reshape(array(x2), (*_row_sizes(x2), 1))), -1)
+
+
+@implements(np.vecmat)
+def vecmat(x1: Any, x2: Any, /, out: Any = None) -> Any:
+    """The product of vectors, conjugated, with matrices; leading axes broadcast."""
+    x = array(x1)
+    sizes = _row_sizes(x)
+    x = emit("conj", x) if is_complex(x.dtype) else x
+    return _column(matmul(reshape(x, (*sizes[:-1], 1, sizes[-1])), array(x2)), -2)
+
+
+def _row_sizes(x: Any) -> Any:
+    sizes = array(x).sizes
+    if not sizes:
+        raise op_error(ValueError, "matvec and vecmat take vectors, not scalars")
+    return sizes
+
+
+def _column(x: Staged, axis: int) -> Staged:
+    """``x`` without an axis of size one."""
+    k = axis % x.ndim
+    return reshape(x, (*x.sizes[:k], *x.sizes[k + 1 :]))
+
+
 @implements(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """All products of two flat arrays."""

@@ -17,6 +17,7 @@ from weft.numpy.common import (
     axes_of,
     axis_of,
     broadcast_shapes,
+    check,
     count,
     emit,
     full,
@@ -326,42 +327,94 @@ def nanprod(
     return prod(_filled(a, 1)[0], axis, dtype, None, keepdims, initial, where)
 
 
+def _both(fine: Staged | None, where: Any) -> Any:
+    """Where elements are not nan and the condition of a reduction holds."""
+    if where is None or where is True:
+        return fine
+    return where if fine is None else ufunc(np.logical_and, fine, where)
+
+
 @implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = None
+) -> Any:
     """The mean over axes, ignoring nan."""
     x, fine = _filled(a, 0)
-    return mean(x, axis, dtype, None, keepdims, where=fine)
+    return mean(x, axis, dtype, None, keepdims, where=_both(fine, where))
 
 
 @implements(np.nanvar)
-def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
-    """The variance over axes, ignoring nan."""
+def nanvar(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+    where: Any = None, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    """The variance over axes, ignoring nan; of no more than ``ddof`` elements it is nan."""
     x, fine = _filled(a, 0)
-    return var(x, axis, dtype, None, ddof, keepdims, where=fine)
+    taken = _both(fine, where)
+    out_ = var(x, axis, dtype, None, ddof, keepdims, where=taken, mean=mean, correction=correction)
+    if taken is None:
+        return out_
+    n = _counted(x, axis, keepdims, taken, f64)
+    lost = ufunc(np.less_equal, n, array(ddof if correction is None else correction, f64))
+    return select(lost, number(np.nan, out_), out_)
 
 
 @implements(np.nanstd)
-def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False) -> Any:
+def nanstd(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, *,
+    where: Any = None, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
     """The standard deviation over axes, ignoring nan."""
-    return _root(nanvar(a, axis, dtype, None, ddof, keepdims))
+    return _root(nanvar(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
 
 
-def _nan_extreme(extreme: Any, worst: float, a: Any, axis: Any, keepdims: Any) -> Staged:
+def _nan_extreme(
+    extreme: Any, worst: float, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any
+) -> Staged:  # fmt: skip
     x, fine = _filled(a, worst)
-    out: Staged = extreme(x, axis, keepdims=keepdims)
     if fine is None:
+        return extreme(x, axis, None, keepdims, initial, where)  # type: ignore[no-any-return]
+    taken = _both(fine, where)
+    if where is not None and where is not True and initial is None:
+        raise unsupported("nanmax or nanmin with where= but without initial=", "give initial=, or use np.where inside")
+    out: Staged = extreme(x, axis, None, keepdims, initial, None if initial is None else taken)
+    if initial is not None:
         return out
-    some = any(fine, axis, keepdims=keepdims)
-    return select(some, out, number(np.nan, out))
+    return select(any(taken, axis, keepdims=keepdims), out, number(np.nan, out))
 
 
 @implements(np.nanmax)
-def nanmax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def nanmax(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = None
+) -> Any:
     """The largest element over axes, ignoring nan."""
-    return _nan_extreme(max, -np.inf, a, axis, keepdims)
+    return _nan_extreme(max, -np.inf, a, axis, keepdims, initial, where)
 
 
 @implements(np.nanmin)
-def nanmin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+def nanmin(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = None
+) -> Any:
     """The smallest element over axes, ignoring nan."""
-    return _nan_extreme(min, np.inf, a, axis, keepdims)
+    return _nan_extreme(min, np.inf, a, axis, keepdims, initial, where)
+
+
+def _nan_position(name: str, worst: float, a: Any, axis: Any, keepdims: Any) -> Staged:
+    x, fine = _filled(a, worst)
+    if fine is not None:
+        some = any(fine, axis)
+        known = reduce("reduce_and", some, None, False)
+        check(known, ValueError, "All-NaN slice encountered")
+    return _position(name, x, axis, keepdims)
+
+
+@implements(np.nanargmax)
+def nanargmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """The position of the first largest element, ignoring nan."""
+    return _nan_position("argmax", -np.inf, a, axis, keepdims)
+
+
+@implements(np.nanargmin)
+def nanargmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """The position of the first smallest element, ignoring nan."""
+    return _nan_position("argmin", np.inf, a, axis, keepdims)

@@ -146,10 +146,22 @@ def has_dtype(x: Any) -> bool:
         return x.get("dtype") is not None or any(map(has_dtype, x.values()))
     if isinstance(x, list | tuple):
         return any(map(has_dtype, x))
+    if isinstance(x, slice):
+        return any(map(has_dtype, (x.start, x.stop, x.step)))
     return hasattr(x, "dtype") or isinstance(x, np.dtype) or (isinstance(x, type) and x in _DTYPE_CLASSES)
 
 
 _DTYPE_CLASSES = {float, complex, int, bool, *np.sctypeDict.values()}
+
+
+def concrete_result(result: Any, *given: Any) -> Any:
+    """What NumPy gave for these arguments, as results of `weft.numpy`."""
+    return arrays(by_default(result, {"args": given}, _narrow), given)
+
+
+def staged_result(result: Any, *given: Any) -> Any:
+    """What an implementation gave for these arguments, as results of `weft.numpy`."""
+    return flavoured(by_default(result, {"args": given}, _narrowed), "weft")
 
 
 def _default_of(dtype: Any) -> Any:
@@ -383,6 +395,8 @@ def concrete(x: Any) -> Any:
         return x
     if kind in (list, tuple):
         return kind([concrete(v) for v in x])
+    if kind is slice:
+        return slice(concrete(x.start), concrete(x.stop), concrete(x.step))
     return np.asarray(x) if hasattr(kind, "at") and hasattr(kind, "__array__") else x
 
 

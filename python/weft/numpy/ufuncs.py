@@ -208,6 +208,32 @@ def _ldexp(x: Atom, e: Atom) -> Any:
     return prim("mul")(x, prim("exp2")(cast(e, x.type.dtype)))
 
 
+def _frexp(x: Atom) -> Any:
+    return prim("mantissa")(x), prim("exponent")(x)
+
+
+def _spacing(x: Atom) -> Any:
+    d = x.type.dtype
+    away: Atom = lit(math.inf, d)
+    if d != np.dtype(np.float16):  # NumPy looks upwards there, also from negative numbers
+        away = prim("select")(prim("lt")(x, lit(0, d)), lit(-math.inf, d), away)
+    gap = prim("sub")(prim("nextafter")(x, away), x)
+    return prim("select")(prim("isfinite")(x), gap, lit(math.nan, d))
+
+
+def _lcm(x: Atom, y: Atom) -> Any:
+    d = x.type.dtype
+    common = prim("gcd")(x, y)
+    none = prim("eq")(common, lit(0, d))
+    part = prim("floordiv")(_abs(x), prim("select")(none, lit(1, d), common))
+    return prim("mul")(part, _abs(y))
+
+
+def _bitwise_count(x: Atom) -> Any:
+    d = x.type.dtype
+    return prim("popcount")(cast(_abs(x), np.dtype(f"u{d.itemsize}")))
+
+
 def _divmod(x: Atom, y: Atom) -> Any:
     return prim("floordiv")(x, y), prim("mod")(x, y)
 
@@ -276,6 +302,12 @@ _TABLE: list[tuple[np.ufunc, Body, str]] = [
     (np.invert, _unless(lambda d: d == bool_, lambda x: prim("logical_not")(x), "invert"), "Bits inverted, ``~x``."),
     (np.logical_not, _logic("logical_not"), "Whether elements are zero."),
     (np.modf, _modf, "The fractional and the whole part, each with the sign of ``x``."),
+    (np.frexp, _frexp, "Mantissas in [0.5, 1) and exponents: ``x = mantissa * 2**exponent``."),
+    (np.spacing, _spacing, "The distance to the next number away from zero, with the sign of ``x``."),
+    (np.bitwise_count, _bitwise_count, "How many bits of ``abs(x)`` are set."),
+    (np.nextafter, _prim("nextafter"), "The next number after ``x1`` towards ``x2``."),
+    (np.gcd, _prim("gcd"), "The greatest common divisor, not negative."),
+    (np.lcm, _lcm, "The least common multiple, not negative."),
     (np.add, _prim("add"), "``x1 + x2``."),
     (np.subtract, _prim("sub"), "``x1 - x2``."),
     (np.multiply, _prim("mul"), "``x1 * x2``."),
