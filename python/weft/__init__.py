@@ -33,7 +33,7 @@ __all__ = [
     "vmap",
 ]  # fmt: skip
 
-_SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "nn", "numpy", "scipy", "test_util", "tree", "tree_util")
+_SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "nn", "numpy", "random", "scipy", "test_util", "tree", "tree_util")
 
 _LATER = {
     "check_grads": "weft.test_util",

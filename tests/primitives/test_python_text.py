@@ -7,6 +7,7 @@ import pytest
 from tests.ir.util import local_primitives, type_of
 
 import weft.primitives  # noqa: F401
+import weft.random
 import weft.scipy.special as special
 from weft.ir.nodes import At, Gather, Span
 from weft.ir.primitive import REGISTRY
@@ -32,7 +33,7 @@ def test_text_means_the_same(name):
         names = [f"x{k}" for k in range(len(operands))]
         text = prim.python(names, {**attrs, "types": tuple(map(type_of, operands))})
         with np.errstate(all="ignore"):
-            got = eval(text, {"np": np, "special": special, **dict(zip(names, operands))})
+            got = eval(text, {"np": np, "special": special, "random": weft.random, **dict(zip(names, operands))})
         want = prim.numpy(*operands, **attrs)
         if name == "mask_indices":
             want = want[1:]

@@ -51,6 +51,8 @@ def constant(value: Any, dtype: DType) -> Text:
     n = int(value)
     if n == -(2**63):
         return "(-9223372036854775807ll - 1)", PRIMARY
+    if dtype.itemsize == 4 and abs(n) >= 2**31:
+        return (f"{n}u" if n > 0 else "(-2147483647 - 1)"), PRIMARY
     suffix = ("ull" if dtype.kind == "u" else "ll") if abs(n) >= 2**31 else ""
     return f"{n}{suffix}", UNARY if n < 0 else PRIMARY
 
