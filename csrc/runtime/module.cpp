@@ -14,6 +14,7 @@
 #include "weft/plan.h"
 #include "weft/pool.h"
 #include "weft/signature.h"
+#include "weft/special.h"
 #include "weft/threads.h"
 
 namespace py = pybind11;
@@ -83,6 +84,26 @@ std::string library_file(const std::string& name, const std::string& symbol) {
   return handle ? file_of(dlsym(handle, symbol.c_str())) : "";
 }
 
+// out[i] = f(x[0][i], ...) for a special function of csrc/kernels, on contiguous arrays of float64.
+void special(const std::string& name, const py::buffer& out, const py::args& xs) {
+  const weft::SpecialFunction* function = weft::special_function(name.c_str());
+  if (function == nullptr) throw py::key_error(name);
+  if (static_cast<int>(xs.size()) != function->arity) throw py::type_error(name + ": wrong number of arguments");
+  std::vector<py::buffer_info> held;
+  held.push_back(out.request(true));
+  for (const py::handle& x : xs) held.push_back(py::cast<py::buffer>(x).request());
+  std::vector<const double*> operands;
+  for (const py::buffer_info& b : held) {
+    py::ssize_t step = sizeof(double);
+    bool contiguous = b.format == py::format_descriptor<double>::format() && b.size == held[0].size;
+    for (py::ssize_t k = b.ndim; k-- > 0; step *= b.shape[k]) contiguous = contiguous && b.strides[k] == step;
+    if (!contiguous && b.size > 0) throw py::type_error(name + ": wants contiguous arrays of float64 of one size");
+    operands.push_back(static_cast<const double*>(b.ptr));
+  }
+  py::gil_scoped_release free;
+  function->run(static_cast<double*>(held[0].ptr), operands.data() + 1, held[0].size);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_runtime, m) {
@@ -112,6 +133,8 @@ PYBIND11_MODULE(_runtime, m) {
   m.def("set_blas_path", weft::set_blas_path, py::arg("path"), "Where OpenBLAS lies; it is opened at first use.");
   m.def("blas_library", weft::blas_library, "The library that matrix products run on, or ''.");
   m.def("set_watched", weft::set_watched, py::arg("on"), "Whether every call of a Dispatcher goes to its slow path.");
+  m.def("special", special, py::arg("name"), py::arg("out"),
+        "A special function of arrays of float64, by the name of its primitive, written to out.");
   m.def("pool_statistics", pool_statistics, "Counts of the memory pool.");
   m.def("pool_trim", weft::pool_trim, "Give the pool's free memory back to the system.");
   m.def("library_file", library_file, py::arg("name"), py::arg("symbol"),
