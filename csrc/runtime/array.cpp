@@ -136,20 +136,6 @@ PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
 
 PyObject* array_view(PyObject* self, PyObject*) { return numpy_view(as_array(self), false); }
 
-PyObject* array_dlpack(PyObject* self, PyObject* args, PyObject* kwargs) {
-  if (as_array(self)->device) {
-    PyErr_Format(PyExc_BufferError, "an array of %s is not exported yet: pass numpy.asarray(x)",
-                 as_array(self)->device->name().c_str());
-    return nullptr;
-  }
-  // Consumers older than DLPack 1.0 know no read-only flag: they are trusted with a writable view, as JAX does.
-  bool versioned = kwargs && PyDict_GetItemString(kwargs, "max_version");
-  Ref view(numpy_view(as_array(self), !versioned));
-  if (!view) return nullptr;
-  Ref method(PyObject_GetAttrString(view.get(), "__dlpack__"));
-  return method ? PyObject_Call(method.get(), args, kwargs) : nullptr;
-}
-
 PyObject* array_dlpack_device(PyObject* self, PyObject*) {
   Device* device = as_array(self)->device;
   return Py_BuildValue("(ii)", device ? 2 : 1, device ? device->id : 0);  // kDLCUDA, kDLCPU
@@ -242,8 +228,6 @@ PyMethodDef methods[] = {
     {"_view", array_view, METH_NOARGS,
      "_view()\n--\n\nA read-only NumPy view of the same memory; a copy, if that is another device's."},
     {"_reshaped", array_reshaped, METH_O, "_reshaped(shape)\n--\n\nThe same memory as an array of another shape."},
-    {"__dlpack__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(array_dlpack)),
-     METH_VARARGS | METH_KEYWORDS, "A DLPack capsule of the same memory."},
     {"__dlpack_device__", array_dlpack_device, METH_NOARGS,
      "The DLPack device: (1, 0) for the CPU, (2, id) for a GPU."},
     {"block_until_ready", array_ready, METH_NOARGS,

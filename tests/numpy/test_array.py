@@ -162,8 +162,8 @@ def test_at():
     both(wnp.array(3.0).at[()].set(1), np.array(1.0))
     with pytest.raises(IndexError):
         x.at[7].set(1.0)
-    with pytest.raises(TypeError):
-        x.at[0].set(1.0, mode="drop")
+    with pytest.raises(ValueError, match="unknown mode 'near'"):
+        x.at[0].set(1.0, mode="near")
 
 
 METHODS = {

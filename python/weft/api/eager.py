@@ -45,10 +45,10 @@ def getitem(x: Any, key: Any) -> Any:
     return apply(_getitem, x, spec, *parts)
 
 
-def update(x: Any, key: Any, name: str, values: Any) -> Any:
-    """``x.at[key].name(values)``."""
+def update(x: Any, key: Any, name: str, values: Any, mode: str | None = None, from_end: bool = True) -> Any:
+    """``x.at[key].name(values)``; ``get`` has its ``fill_value`` for values."""
     spec, parts = split(key)
-    return apply(_update, x, name, values, spec, *parts)
+    return apply(_update, x, name, values, mode, from_end, spec, *parts)
 
 
 def method(x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -110,8 +110,13 @@ def _getitem(x: Any, spec: tuple[str, ...], *parts: Any) -> Any:
     return x[_join(spec, parts)]
 
 
-def _update(x: Any, name: str, values: Any, spec: tuple[str, ...], *parts: Any) -> Any:
-    return getattr(x.at[_join(spec, parts)], name)(values)
+def _update(
+    x: Any, name: str, values: Any, mode: str | None, from_end: bool, spec: tuple[str, ...], *parts: Any
+) -> Any:
+    place = x.at[_join(spec, parts)]
+    if name == "get":
+        return place.get(mode=mode, fill_value=values, wrap_negative_indices=from_end)
+    return getattr(place, name)(values, mode=mode, wrap_negative_indices=from_end)
 
 
 def _method(x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
