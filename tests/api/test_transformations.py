@@ -303,3 +303,14 @@ def test_source_is_runnable():
     made = next(v for k, v in scope.items() if callable(v) and getattr(v, "__module__", None) is None or "loop" in k)
     assert callable(made)
     assert "def " in text
+
+
+def test_derivatives_of_weft_functions_are_weft_arrays():
+    import weft.numpy as wnp
+
+    for x in (1.0, np.ones(3)):
+        assert isinstance(weft.grad(lambda x: wnp.sum(wnp.sin(x)))(x), weft.Array)
+    assert isinstance(weft.grad(lambda x: x * x)(1.0), float)
+    assert type(weft.grad(lambda x: np.sum(np.sin(x)))(np.ones(3))) is np.ndarray
+    _, pull = weft.vjp(lambda x: wnp.sum(x * 2), np.ones(3))
+    assert isinstance(pull(1.0)[0], weft.Array)

@@ -126,9 +126,16 @@ class Staging:
         return [unflatten(t, rest, self.s) for t in self.trees]
 
     def like_leaves(self, found: Sequence[Atom]) -> list[Any]:
-        """Derivatives of the active leaves, with float0 zeros for the others."""
+        """Derivatives of the active leaves, with float0 zeros for the others.
+
+        They have the leaves' flavour; a function that returns weft's arrays has derivatives that are such arrays.
+        """
         rest = iter(found)
-        return [wrap(next(rest), v.flavour) if on else zeros_of(v) for v, on in zip(self.leaves, self.active)]
+        whole = any([leaf.flavour == "weft" for leaf in leaf_types(self.value)])
+        return [
+            wrap(next(rest), "weft" if whole else v.flavour) if on else zeros_of(v)
+            for v, on in zip(self.leaves, self.active)
+        ]
 
 
 def stage_for(
