@@ -82,7 +82,14 @@ DIFFERENTIABLE = [n for n in NAMES if REGISTRY[n].jvp is not None]
 
 
 #: Operands with respect to which there is no derivative, which a rule says.
-WITHOUT = {"zeta": {0}}
+WITHOUT = {
+    "zeta": {0},
+    "gammainc_da": {0},
+    "betainc": {0, 1},
+    "expn": {0},
+    "hyp1f1": {0, 1},
+    "hyp2f1": {0, 1, 2},
+}
 
 
 def inexact_places(name, operands):

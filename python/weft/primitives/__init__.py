@@ -16,4 +16,5 @@ from weft.primitives import (  # noqa: F401
     solves,
     sorting,
     special,
+    special_integrals,
 )  # fmt: skip
