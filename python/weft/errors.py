@@ -1,4 +1,16 @@
-"""weft's own exceptions."""
+"""weft's own exceptions, and JAX's names for those that programs catch.
+
+==============================  ======================================================================================
+`StagingError`                  A program that weft cannot compile or differentiate; all below are kinds of it.
+`ConcretizationTypeError`       A Python value is needed while staging, and there is only a run-time value.
+`TracerBoolConversionError`     The value is needed as a bool: a Python ``if`` in code that is not staged.
+`TracerIntegerConversionError`  It is needed as an integer: a shape, a number of iterations to unroll.
+`TracerArrayConversionError`    It is needed as a NumPy array, by a function that weft does not know.
+`NonConcreteBooleanIndexError`  A boolean index whose number of true items only the run can tell, where that is needed.
+`UnexpectedTracerError`         A staged value outlived its staging: a compiled function stored it somewhere.
+`CompileError`                  The C++ compiler refused generated code.
+==============================  ======================================================================================
+"""
 
 from __future__ import annotations
 
@@ -41,6 +53,40 @@ class StagingError(TypeError):
 
     def __str__(self) -> str:
         return located(self.reason + (f"\n  remedy: {self.remedy}" if self.remedy else ""), self.loc)
+
+
+class ConcretizationTypeError(StagingError):
+    """A Python value is needed while staging, and there is only a run-time value.
+
+    Examples
+    --------
+    >>> import weft
+    >>> try:
+    ...     weft.jit(lambda x: [v for v in filter(lambda v: v > 0, [x, -x])])(3.5)
+    ... except weft.errors.ConcretizationTypeError as e:
+    ...     print(type(e).__name__)
+    TracerBoolConversionError
+    """
+
+
+class TracerBoolConversionError(ConcretizationTypeError):
+    """A Python bool is needed while staging, and there is only a run-time value."""
+
+
+class TracerIntegerConversionError(ConcretizationTypeError):
+    """A Python integer is needed while staging, and there is only a run-time value."""
+
+
+class TracerArrayConversionError(ConcretizationTypeError):
+    """A NumPy array is needed while staging, and there is only a run-time value."""
+
+
+class NonConcreteBooleanIndexError(StagingError, IndexError):
+    """A boolean index is used where its number of true items must be known."""
+
+
+class UnexpectedTracerError(StagingError):
+    """A staged value is used after its staging has ended."""
 
 
 class CompileError(RuntimeError):

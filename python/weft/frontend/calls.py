@@ -246,12 +246,24 @@ def call_native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A library function, run by Python on staged values; functions it calls back are staged."""
 
     def pass_on(x: Any) -> Any:
-        if is_transformed(x) or (isinstance(x, types.FunctionType) and not is_library(x)):
-            return StagedMethod(x)
-        return x
+        return StagedMethod(x) if is_transformed(x) or is_callback(x) else x
 
     value = fn(*[pass_on(a) for a in args], **{k: pass_on(v) for k, v in kwargs.items()})
     return value if isinstance(value, Staged) else adopted(value, (args, kwargs))
+
+
+def is_callback(x: Any) -> bool:
+    """Whether a library function's argument is a callable of the user's, whose body is to be staged."""
+    if isinstance(x, types.FunctionType):
+        return not is_library(x)
+    if isinstance(x, types.MethodType):
+        return not is_library(x.__func__)
+    if isinstance(x, types.BuiltinMethodType):  # append, update, ...: may change what is not the program's own
+        return isinstance(x.__self__, list | dict | set | collections.deque)
+    if type(x) is functools.partial:
+        return is_callback(x.func)
+    method = getattr(type(x), "__call__", None)  # noqa: B004
+    return isinstance(method, types.FunctionType) and not is_library(method) and flatten_custom(x) is None
 
 
 def adopted(value: Any, given: Any) -> Any:
@@ -370,7 +382,7 @@ def staged_attribute(x: Staged, name: str) -> Any:
     """An attribute or method of a staged array, as the library defines it."""
     from weft.staged.value import Staged as S
 
-    if name.startswith("_") or name in _INTERNAL:
+    if (name.startswith("_") and name != "__array_namespace__") or name in _INTERNAL:
         raise AttributeError(name)
     return getattr(x, name) if hasattr(S, name) else _missing(name)
 

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from weft import dtypes
-from weft.errors import StagingError
+from weft.errors import StagingError, UnexpectedTracerError
 from weft.staged.context import current, staging
+from weft.staged.value import Staged
 
 Path = tuple[Any, ...] | None
 
@@ -86,6 +87,11 @@ class Captures:
             return self._seen[source.ident]
         if source.path is None:
             self.indexable = False
+        if isinstance(value, Staged):
+            raise UnexpectedTracerError(
+                f"'{source.label}' is a staged value that an earlier staging left behind",
+                remedy="return the value from the compiled function instead of storing it",
+            )
         if is_data(value):
             if isinstance(value, int) and not -(2**63) <= value < 2**63:
                 raise StagingError(f"the captured integer {value} does not fit 64 bits")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from weft.errors import StagingError
+from weft.errors import TracerIntegerConversionError, UnexpectedTracerError
 from weft.ir.builder import Builder
 from weft.ir.nodes import Loc, Var
 from weft.ir.sizes import Dim, Size, affine, dim, eval_size, map_size, size_vars
@@ -22,17 +22,23 @@ from weft.staged.active import stack, staging
 def current() -> Context:
     """The staging under way."""
     if not stack.contexts:
-        raise RuntimeError("nothing is being staged")
+        raise UnexpectedTracerError(
+            "a staged value is used where nothing is being staged: a compiled function stored it outside",
+            remedy="return the value from the function",
+        )
     context: Context = stack.contexts[-1]
     return context
 
 
-class NeedsStatic(StagingError):
+class NeedsStatic(TracerIntegerConversionError):
     """A number is needed while staging, and there is only a run-time value. A loop over that value may unroll."""
 
     def __init__(self, var: Var | None, reason: str, *, remedy: str = "", loc: Loc | None = None) -> None:
         super().__init__(reason, remedy=remedy, loc=loc)
         self.var = var
+
+
+_KNOWN = "take it from a shape, or pass it as a static argument (static_argnums)"
 
 
 class Location:
@@ -156,7 +162,7 @@ class Context:
         n = self.number(size)
         if n is None:
             var = next((v for v in size_vars(size) if v not in self.hints), None)
-            raise NeedsStatic(var, why + ", but it is only known at run time", loc=self.loc)
+            raise NeedsStatic(var, why + ", but it is only known at run time", remedy=_KNOWN, loc=self.loc)
         self._equate(size - n, why)
         return n
 
@@ -165,7 +171,7 @@ class Context:
         size = self.resolve(size)
         n = self.number(size)
         if n is None:
-            raise NeedsStatic(None, why + ", but it is only known at run time", loc=self.loc)
+            raise NeedsStatic(None, why + ", but it is only known at run time", remedy=_KNOWN, loc=self.loc)
         truth = {"==": n == 0, ">=": n >= 0, "!=": n != 0}[kind]
         if isinstance(size, int):
             return truth

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from weft.errors import StagingError
+from weft.errors import NonConcreteBooleanIndexError
 from weft.ir.nodes import At, Atom, Gather, IndexSpec, Lit, Span, lit
 from weft.ir.sizes import Dim, Shape, Size, dim, same_shape
 from weft.ir.types import ArrayType, bool_, i64
@@ -196,7 +196,7 @@ def _integer(k: Any) -> Atom:
 def _gather_items(k: Staged, x: Staged, axis: int) -> list[Atom]:
     if k.dtype == bool_:
         if k.ndim == 0:
-            raise StagingError(
+            raise NonConcreteBooleanIndexError(
                 "a boolean scalar as an index", remedy="use an `if` statement or np.where", loc=current().loc
             )
         for j, n in enumerate(k.sizes):

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from weft.errors import StagingError
+from weft.errors import (
+    ConcretizationTypeError,
+    StagingError,
+    TracerArrayConversionError,
+    TracerBoolConversionError,
+    TracerIntegerConversionError,
+)
 from weft.ir.nodes import Atom, Lit, Var, lit
 from weft.ir.sizes import Dim, Size, dim
 from weft.ir.types import ArrayType, DType, bool_, c128, f64, i64, scalar
@@ -219,7 +225,7 @@ class Staged:
         a = self.atom
         if isinstance(a, Lit):
             return bool(a.value)
-        raise StagingError(
+        raise TracerBoolConversionError(
             "a Python bool is needed here, but the value is only known at run time",
             remedy="use `np.where`, or an `if` statement in a function that weft stages",
             loc=ctx.loc,
@@ -235,13 +241,36 @@ class Staged:
         size = self.extent if self.extent is not None else dim(a)  # type: ignore[arg-type]
         return ctx.fix(size, "a number is needed while staging")
 
-    __int__ = __index__
+    def __int__(self) -> int:
+        if self.type.shape or self.dtype.kind in "iu":
+            return self.__index__()
+        if isinstance(self.atom, Lit):
+            return int(self.atom.value)
+        raise TracerIntegerConversionError(
+            "a Python integer is needed here, but the value is only known at run time",
+            remedy="convert with .astype(int), or pass it as a static argument (static_argnums)",
+            loc=current().loc,
+        )
 
     def __float__(self) -> float:
         a = self.atom
         if isinstance(a, Lit):
             return float(a.value)
-        raise StagingError("a Python float is needed here, but the value is only known at run time", loc=current().loc)
+        raise ConcretizationTypeError(
+            "a Python float is needed here, but the value is only known at run time",
+            remedy="keep it as an array, or pass it as a static argument (static_argnums)",
+            loc=current().loc,
+        )
+
+    def __complex__(self) -> complex:
+        return complex(self.__float__())
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TracerArrayConversionError(
+            "a NumPy array is needed here, but the value is only known at run time",
+            remedy="use functions of weft.numpy or NumPy in the compiled function, or weft.pure_callback",
+            loc=current().loc,
+        )
 
     def __len__(self) -> int:
         if not self.type.shape:
