@@ -8,13 +8,17 @@ import importlib.util
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from weft.runtime import Dispatcher, Plan, paths
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # makes `tests.runtime.method_table` importable
 
 # Declarations generated code repeats; the ABI header itself includes nothing.
 PRELUDE = (paths.include_dir() / "weft" / "abi.h").read_text().replace("#pragma once", "")

@@ -18,6 +18,7 @@ from weft.frontend.canonical import PREFIX
 from weft.frontend.capture import attr_source, cell_source, class_path, extend, global_source
 from weft.frontend.frame import UNDEFINED, Frame, Maybe, StagedFunction, State, Undefined, VarLoc
 from weft.frontend.source import Parsed, finish
+from weft.runtime import missing
 from weft.staged import arith, indexing
 from weft.staged.arith import prim
 from weft.staged.context import current
@@ -463,7 +464,10 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
             return calls.staged_attribute(x, name)
         except AttributeError:
             kind = "numpy.ndarray" if x.type.shape else x.dtype.name
-            raise error(f"{kind!r} attribute {name!r} is not compiled", node, frame) from None
+            kind, theirs = ("weft.Array", True) if x.flavour == "weft" else (kind, False)
+            raise error(
+                f"{kind!r} attribute {name!r} is not compiled", node, frame, missing.remedy(name, theirs)
+            ) from None
     s = state()
     if s.stands_in(x) and name in getattr(x, "__dict__", ()):
         return vars(x)[name]

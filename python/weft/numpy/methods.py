@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from weft.numpy.at import AtHelper
 from weft.numpy.common import array, cast, current, emit, of, op_error, product, size_object, unsupported
 from weft.numpy.registry import ENTRIES, Entry
 from weft.numpy.ufuncs import UFUNCS
+from weft.runtime.missing import MISSING
 from weft.staged import arith
 from weft.staged.indexing import setitem
 from weft.staged.value import Staged, join_flavours, lift, py_kind, wrap
@@ -62,11 +64,12 @@ _METHODS: dict[str, Callable[..., Any]] = {
     "sum": reductions.sum, "prod": reductions.prod, "mean": reductions.mean, "var": reductions.var,
     "std": reductions.std, "max": reductions.max, "min": reductions.min, "ptp": reductions.ptp, "any": reductions.any,
     "all": reductions.all, "argmax": reductions.argmax, "argmin": reductions.argmin, "cumsum": cumulative.cumsum,
-    "cumprod": cumulative.cumprod, "argsort": sorting.argsort, "searchsorted": sorting.searchsorted,
+    "cumprod": cumulative.cumprod, "argsort": sorting.argsort, "argpartition": sorting.argpartition,
+    "searchsorted": sorting.searchsorted,
     "dot": products.dot, "trace": shape.trace, "diagonal": shape.diagonal, "swapaxes": shape.swapaxes,
     "squeeze": shape.squeeze, "ravel": shape.ravel, "take": search.take, "nonzero": search.nonzero,
-    "compress": search.compress, "choose": search.choose, "round": elementwise.round_,
-    "clip": elementwise.clip, "conj": UFUNCS[np.conjugate],
+    "choose": search.choose, "round": elementwise.round_,
+    "conj": UFUNCS[np.conjugate],
 }  # fmt: skip
 
 
@@ -75,6 +78,16 @@ def _repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     from weft.numpy.joining import repeat
 
     return repeat(a, repeats, axis)
+
+
+def _clip(a: Any, min: Any = None, max: Any = None, out: Any = None) -> Any:
+    """The elements, none below ``min`` or above ``max``."""
+    return elementwise.clip(a, min, max)
+
+
+def _compress(a: Any, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    """Slices along an axis where the condition holds."""
+    return search.compress(condition, a, axis)
 
 
 def _reshape(a: Any, *sizes: Any, order: Any = "C", copy: Any = None) -> Any:
@@ -128,6 +141,32 @@ def _sort(x: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable
     return None
 
 
+def _partition(x: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = None) -> None:
+    """Bring the element of a sorted array to its place, smaller ones before it, in place."""
+    if x.flavour == "weft":
+        raise op_error(AttributeError, f"a weft.Array has no attribute 'partition'{MISSING['partition']}")
+    _sort(x, axis)
+
+
+def _view(x: Any, dtype: Any = None, type: Any = None) -> Any:
+    """The same bytes read as another dtype."""
+    if dtype is None or np.dtype(dtype) == x.dtype:
+        return x
+    raise unsupported(
+        "x.view(dtype) in compiled code", "weft.lax.bitcast_convert_type(x, dtype) reads bits as another dtype"
+    )
+
+
+def _to_device(x: Any, device: Any, *, stream: Any = None) -> Any:
+    """Compiled code runs where its arguments lie."""
+    raise unsupported("x.to_device(device) in compiled code", "move the arguments or the results, with weft.device_put")
+
+
+def _namespace(x: Any, *, api_version: Any = None) -> Any:
+    """The module of the functions for this array."""
+    return importlib.import_module("weft.numpy") if x.flavour == "weft" else np
+
+
 def _item(x: Any, *args: Any) -> Any:
     """One element as a Python scalar."""
     from weft.staged.indexing import getitem
@@ -154,8 +193,9 @@ def _tolist(x: Any) -> Any:
 
 
 _METHODS |= {
-    "repeat": _repeat, "reshape": _reshape, "transpose": _transpose, "flatten": _flatten, "astype": _astype,
-    "copy": _copy, "fill": _fill, "sort": _sort,
+    "clip": _clip, "compress": _compress, "repeat": _repeat, "reshape": _reshape, "transpose": _transpose,
+    "flatten": _flatten, "astype": _astype, "copy": _copy, "fill": _fill, "sort": _sort, "partition": _partition,
+    "view": _view, "to_device": _to_device, "__array_namespace__": _namespace,
 }  # fmt: skip
 for _name, _impl in _METHODS.items():
     method(_name, _impl)
@@ -163,6 +203,8 @@ for _name, _impl in _METHODS.items():
 setattr(Staged, "item", Attribute("item", lambda x: lambda *args: _item(x, *args)))  # noqa: B010
 setattr(Staged, "tolist", Attribute("tolist", lambda x: lambda: _tolist(x)))  # noqa: B010
 setattr(Staged, "block_until_ready", Attribute("block_until_ready", lambda x: lambda: x))  # noqa: B010
+setattr(Staged, "copy_to_host_async", Attribute("copy_to_host_async", lambda x: lambda: None))  # noqa: B010
+setattr(Staged, "is_deleted", Attribute("is_deleted", lambda x: lambda: False))  # noqa: B010
 
 
 # -- attributes --------------------------------------------------------------------------------------------------------
@@ -180,11 +222,7 @@ attribute("size")(lambda x: size_object(product(x.sizes)))
 attribute("itemsize")(lambda x: x.dtype.itemsize)
 attribute("nbytes")(lambda x: size_object(product([*x.sizes, x.dtype.itemsize])))
 attribute("at")(lambda x: AtHelper(x))
-
-
-@attribute("flat")
-def _flat(x: Staged) -> Any:
-    raise unsupported("the iterator .flat", "use x.ravel()")
+attribute("weak_type")(lambda x: False)
 
 
 @attribute("conjugate", python=True)

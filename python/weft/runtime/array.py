@@ -240,9 +240,9 @@ class Array(_runtime.ArrayBase):
     # -- methods ---------------------------------------------------------------------------------------------------
 
     all, any, argmax, argmin = map(_delegate, ("all", "any", "argmax", "argmin"))
-    argpartition, argsort, choose, clip = map(_delegate, ("argpartition", "argsort", "choose", "clip"))
+    argpartition, argsort, choose = map(_delegate, ("argpartition", "argsort", "choose"))
     conj = conjugate = _delegate("conjugate")
-    compress, cumprod, cumsum, diagonal = map(_delegate, ("compress", "cumprod", "cumsum", "diagonal"))
+    cumprod, cumsum, diagonal = map(_delegate, ("cumprod", "cumsum", "diagonal"))
     dot, max, mean, min, nonzero = map(_delegate, ("dot", "max", "mean", "min", "nonzero"))
     prod, ptp, ravel, repeat = map(_delegate, ("prod", "ptp", "ravel", "repeat"))
     round, searchsorted, sort, squeeze = map(_delegate, ("round", "searchsorted", "sort", "squeeze"))
@@ -280,6 +280,14 @@ class Array(_runtime.ArrayBase):
         same = np.dtype(dtype) == self.dtype
         made = self if same else _on_view(np.ndarray.astype, self, dtype, casting=casting)
         return made if device is None else made.to_device(device)
+
+    def clip(self, min: Any = None, max: Any = None) -> Array:
+        """The elements, none below ``min`` or above ``max``."""
+        return _function("clip")(self, min, max)  # type: ignore[no-any-return]
+
+    def compress(self, condition: Any, axis: Any = None) -> Array:
+        """Slices along an axis where the condition holds."""
+        return _function("compress")(condition, self, axis)  # type: ignore[no-any-return]
 
     @_elsewhere
     def byteswap(self, inplace: bool = False) -> Array:

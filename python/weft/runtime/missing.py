@@ -1,4 +1,4 @@
-"""What of NumPy's and JAX's arrays `weft.Array` has not, and what to write instead."""
+"""What of NumPy's and JAX's arrays `weft.Array` and staged values have not, and what to write instead."""
 
 from __future__ import annotations
 
@@ -44,3 +44,24 @@ MISSING: dict[str, str] = {
         "device_buffers": "the array itself is one",
     }.items()
 }
+
+#: What staged code writes in place of attributes of NumPy's arrays that are not compiled.
+COMPILED: dict[str, str] = {
+    "flat": "write x.ravel()",
+    "put": "write np.put(x, indices, values)",
+    "itemset": "write x[index] = value",
+    "byteswap": "swap the bytes before the call, or of the results",
+    "tobytes": "return the array",
+    "tofile": "return the array",
+    "dump": "return the array",
+    "dumps": "return the array",
+    "device": "compiled code runs where its arguments lie",
+    "devices": "compiled code runs where its arguments lie",
+    "resize": "write x = np.resize(x, shape)",
+}
+
+
+def remedy(name: str, weft: bool) -> str:
+    """What to write in staged code for an attribute that arrays (weft's, or NumPy's) have not; "" if unknown."""
+    said = MISSING.get(name, "").removeprefix(": ") if weft else ""
+    return said or COMPILED.get(name, "")
