@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import weft.numpy as wnp
-from weft.random.arguments import DType, Shape, count, dtype_of, fma, number, operation, shape_of, spread
+from weft.random.arguments import DType, Shape, dtype_of, fma, number, operation, shape_of, spread
 from weft.random.keys import Words, counts, high, low, threefry, words_of
 
 threefry_bits = operation("threefry_bits")
@@ -179,9 +179,9 @@ def randint_of(words: Words, shape: Shape, minval: Any, maxval: Any, dtype: DTyp
     return wnp.add(minval, offset.astype(dtype))
 
 
-def child(words: Words, i: int) -> Words:
-    """The words of one of the keys that `split` gives."""
-    pair = threefry(*words, np.uint32(0), np.uint32(i))
+def child(words: Words, i: Any) -> Words:
+    """The words of one of the keys that `split` gives (of the first 2**32)."""
+    pair = threefry(*words, np.uint32(0), np.uint32(i) if isinstance(i, int) else wnp.asarray(i).astype(np.uint32))
     return high(pair), low(pair)
 
 
@@ -189,7 +189,3 @@ def children(words: Words, n: int) -> list[Words]:
     """The words of the keys that ``split(key, n)`` gives."""
     return [child(words, i) for i in range(n)]
 
-
-def elements(shape: Shape) -> Any:
-    """The number of elements of a shape."""
-    return count(shape)

@@ -14,7 +14,7 @@ from weft.random.bits import child, children, unit
 from weft.random.continuous import exponential_of, normal_of
 from weft.random.keys import Words, words_of
 
-# -- one sample, after Marsaglia and Tsang ------------------------------------------------------------------------------
+# -- one sample, after Marsaglia and Tsang -----------------------------------------------------------------------------
 
 
 @written("log_space")
