@@ -436,6 +436,11 @@ def subscript(x: Any, key: Any, node: Any, frame: Frame) -> Any:
         return x[key]
     if isinstance(x, collections.deque):
         return x[key.__index__()]
+    from weft.numpy.registry import SUBSCRIPTED
+
+    if id(x) in SUBSCRIPTED:
+        out = SUBSCRIPTED[id(x)](key)
+        return lift(out) if isinstance(out, np.ndarray) else out
     fn = getattr(type(x), "__getitem__", None)
     if isinstance(fn, types.FunctionType) and not type(x).__module__.startswith("weft."):
         return calls.call(fn, (x, key), {})

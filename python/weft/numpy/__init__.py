@@ -1,7 +1,8 @@
 """NumPy's functions over immutable arrays.
 
 Called on concrete arguments they run at once and give `weft.Array`; inside a function that weft stages they become
-part of the program. Names, arguments, values and dtypes are NumPy's.
+part of the program. Names, arguments, values and dtypes are NumPy's, with the keywords that the array API standard
+and `jax.numpy` add.
 """
 
 from __future__ import annotations
@@ -34,23 +35,22 @@ from weft.numpy import (
     ufunc_methods,
     ufuncs,
     windows,
-)  # fmt: skip
+)
 from weft.numpy import fft as fft
+from weft.numpy import functional as _functional
+from weft.numpy import host as _host
 from weft.numpy import linalg as linalg
+from weft.numpy import names as _names
+from weft.numpy import standard as _standard
+from weft.numpy.functional import frompyfunc, vectorize
+from weft.numpy.grids import c_, mgrid, ogrid, r_
+from weft.numpy.host import load
 from weft.numpy.registry import MEANINGS as _MEANINGS
 from weft.numpy.registry import PUBLIC as _PUBLIC
+from weft.numpy.standard import __array_namespace_info__, isdtype
+from weft.runtime.dlpack import from_dlpack
 
-pi, e, euler_gamma, inf, nan, newaxis = _np.pi, _np.e, _np.euler_gamma, _np.inf, _np.nan, None
-
-bool_, bool, int8, int16, int32, int64 = _np.bool_, _np.bool_, _np.int8, _np.int16, _np.int32, _np.int64
-uint8, uint16, uint32, uint64 = _np.uint8, _np.uint16, _np.uint32, _np.uint64
-float16, float32, float64 = _np.float16, _np.float32, _np.float64
-complex64, complex128, int_, uint, float_ = _np.complex64, _np.complex128, _np.int_, _np.uint, _np.float64
-dtype, finfo, iinfo = _np.dtype, _np.finfo, _np.iinfo
-integer, floating, inexact, number = _np.integer, _np.floating, _np.inexact, _np.number
-complexfloating, signedinteger, unsignedinteger = _np.complexfloating, _np.signedinteger, _np.unsignedinteger
-generic, issubdtype = _np.generic, _np.issubdtype
-promote_types, can_cast, broadcast_shapes = _np.promote_types, _np.can_cast, _np.broadcast_shapes
+__array_api_version__ = _standard.API_VERSION
 
 
 def _install() -> list[str]:
@@ -60,9 +60,10 @@ def _install() -> list[str]:
     for name in [n for n, v in space.items() if isinstance(v, _ModuleType) and n[0] != "_" and n not in kept]:
         del space[name]
     meanings = {id(f): public for f, public in _MEANINGS.items()}
-    aliases = {name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings}
-    space.update(aliases)
+    space.update({name: meanings[id(v)] for name, v in vars(_np).items() if id(v) in meanings})
     space.update(_PUBLIC)
+    space.update(_host.HOST)
+    space.update({name: getattr(_names, name) for name in _names.__all__})
     hidden = ("Any", "annotations", "at", "common", "registry")
     return sorted(n for n in space if not n.startswith("_") and n not in hidden)
 
@@ -72,7 +73,9 @@ def __getattr__(name: str) -> Any:
         from weft.runtime.array import Array
 
         return Array
-    raise AttributeError(f"module 'weft.numpy' has no attribute {name!r}")
+    from weft.numpy.absent import message
+
+    raise AttributeError(message(name))
 
 
-__all__ = _install()
+__all__ = [*_install(), "ndarray"]

@@ -23,7 +23,16 @@ from weft.numpy.common import (
 )  # fmt: skip
 from weft.numpy.creation import arange, linspace, ones, tril_indices, triu_indices
 from weft.numpy.joining import concatenate
-from weft.numpy.registry import arrays, concrete, concrete_result, has_staged, implements, staged_result
+from weft.numpy.registry import (
+    SUBSCRIPTED,
+    arrays,
+    concrete,
+    concrete_result,
+    flavoured,
+    has_staged,
+    implements,
+    staged_result,
+)  # fmt: skip
 from weft.numpy.search import nonzero
 from weft.numpy.shape import broadcast_arrays
 from weft.staged.active import staging
@@ -144,3 +153,12 @@ class _Grid:
 
 r_, c_ = _Rows("r_", np.r_, False), _Rows("c_", np.c_, True)
 mgrid, ogrid = _Grid("mgrid", np.mgrid, False), _Grid("ogrid", np.ogrid, True)
+
+
+def _in_numpy(own: Any, numpy: Any) -> None:
+    """Enter NumPy's object for code that is staged."""
+    SUBSCRIPTED[id(numpy)] = lambda key: flavoured(own[key], "np") if has_staged(key) else numpy[key]
+
+
+for _own, _numpy in ((r_, np.r_), (c_, np.c_), (mgrid, np.mgrid), (ogrid, np.ogrid)):
+    _in_numpy(_own, _numpy)

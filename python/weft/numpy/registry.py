@@ -31,6 +31,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 #: What the frontend calls in place of a function that staged code calls: NumPy's, and the public ones of weft.
 NUMPY: dict[Any, Callable[..., Any]] = {}
 
+#: The same for objects that are subscripted rather than called (``np.mgrid[0:n]``), by identity.
+SUBSCRIPTED: dict[int, Callable[[Any], Any]] = {}
+
 #: Those of them that make new arrays, and so are staged even when all their arguments are known.
 CREATORS: set[Any] = set()
 
@@ -318,7 +321,7 @@ def _public(entry: Entry, module: str) -> Callable[..., Any]:
                 raise TypeError(f"{entry.name}(): where= needs out=; use weft.numpy.where(cond, ..., other)")
         device = kwargs.pop("device", None) if takes_device else None
         if device is not None:
-            return _runtime.device_put(function(*args, **kwargs), _device(device), True)
+            return _runtime.device_put(function(*args, **kwargs), device_of(device), True)
         if eager.active and eager.is_elsewhere(args, kwargs):
             return _elsewhere(entry, function, args, kwargs)
         if entry.keep or dtypes.default_float() is _F64:
@@ -350,7 +353,7 @@ def _named(entry: Entry, args: list[Any]) -> dict[str, Any]:
         return {}
 
 
-def _device(device: Any) -> Any:
+def device_of(device: Any) -> Any:
     """A device, or the first one of the platform that is named."""
     from weft.runtime.devices import Device, devices
 

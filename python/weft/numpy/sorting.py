@@ -39,8 +39,6 @@ from weft.numpy.ufuncs import ufunc
 
 def _prepared(a: Any, axis: Any) -> tuple[Staged, int]:
     x = array(a)
-    if is_complex(x.dtype):
-        raise unsupported("sorting complex numbers", "sort by real parts or absolute values: np.argsort(x.real)")
     if axis is None:
         x, axis = reshape(x, (product(x.sizes),)), 0
     if not x.sizes:
@@ -48,28 +46,85 @@ def _prepared(a: Any, axis: Any) -> tuple[Staged, int]:
     return x, axis_of(axis, x.ndim)
 
 
-@implements(np.sort)
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """A sorted copy."""
-    x, k = _prepared(a, axis)
-    return emit("sort", x, axis=k)
+def _order(x: Staged, k: int) -> Staged:
+    """The positions that sort along an axis; complex numbers by real, then by imaginary parts, nan last."""
+    from weft.numpy.search import take_along_axis
+
+    if not is_complex(x.dtype):
+        return emit("argsort", x, axis=k)
+    re, im = emit("real", x), emit("imag", x)
+    order = emit("argsort", im, axis=k)
+    bad = [astype(emit("isnan", v), np.int8) for v in (re, im)]
+    for key in (re, emit("add", emit("mul", bad[0], lit(2, bad[0].dtype)), bad[1])):
+        order = take_along_axis(order, emit("argsort", take_along_axis(key, order, k), axis=k), k)
+    return order
 
 
-@implements(np.argsort)
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The positions that sort an array (stable)."""
+def _reversed(x: Staged, k: int) -> Staged:
+    from weft.numpy.shape import flip
+
+    return array(flip(x, k))
+
+
+def _np_sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: Any = False
+) -> Any:
+    found = np.sort(a, axis, kind, order, stable=stable)
+    return np.flip(found, -1 if axis is None else axis) if descending else found
+
+
+@implements(np.sort, run=_np_sort)
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: Any = False
+) -> Any:
+    """A sorted copy; nan comes last, and first in descending order."""
+    from weft.numpy.search import take_along_axis
+
     x, k = _prepared(a, axis)
-    return emit("argsort", x, axis=k)
+    rows = take_along_axis(x, _order(x, k), k) if is_complex(x.dtype) else emit("sort", x, axis=k)
+    return _reversed(rows, k) if static_bool(descending, "descending") else rows
+
+
+def _np_argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: Any = False
+) -> Any:
+    # weft's sorting is always stable, so that compiled and eager code agree
+    if not descending:
+        return np.argsort(a, axis, "stable" if stable is None else None, order, stable=stable or None)
+    x, k = (np.ravel(a), 0) if axis is None else (np.asarray(a), axis)
+    return x.shape[k] - 1 - np.flip(np.argsort(np.flip(x, k), k, "stable"), k)
+
+
+@implements(np.argsort, run=_np_argsort)
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: Any = False
+) -> Any:
+    """The positions that sort an array; equal elements keep their order."""
+    x, k = _prepared(a, axis)
+    if not static_bool(descending, "descending"):
+        return _order(x, k)
+    last = of(current().builder.size_value(x.sizes[k] - 1))
+    return emit("sub", last, _reversed(_order(_reversed(x, k), k), k))
+
+
+@implements(np.sort_complex)
+def sort_complex(a: Any) -> Any:
+    """The elements as complex numbers, sorted by real, then by imaginary parts."""
+    x = array(a)
+    rows = sort(x)
+    if is_complex(x.dtype):
+        return rows
+    return astype(rows, np.complex64 if x.dtype.kind in "iu" and x.dtype.itemsize < 4 else np.complex128)
 
 
 @implements(np.partition)
-def partition(a: Any, kth: Any, axis: Any = -1) -> Any:
+def partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """A copy with the kth smallest elements in their places (all are sorted)."""
     return sort(a, axis)
 
 
 @implements(np.argpartition)
-def argpartition(a: Any, kth: Any, axis: Any = -1) -> Any:
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """Positions that bring the kth smallest elements to their places (all are sorted)."""
     return argsort(a, axis)
 
@@ -110,6 +165,8 @@ def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
     if x.ndim != 1:
         raise op_error(ValueError, "object too deep for desired array")
     kind = result_dtype(x, y)
+    if is_complex(kind):
+        raise unsupported("searching among complex numbers", "search real parts, or absolute values")
     x, y = astype(x, kind), astype(y, kind)
     shape = y.sizes
     flat = reshape(y, (product(shape),))

@@ -55,14 +55,14 @@ def apply(uf: np.ufunc, body: Body, xs: Sequence[Any], dtype: Any = None) -> Any
 def _comparable(vs: Sequence[Staged], ins: tuple[DType, ...]) -> tuple[DType, ...]:
     """Integer comparisons are exact whatever the dtypes: a Python int outside the array's dtype is no error."""
     if ins[0] != ins[1]:
-        raise unsupported("a comparison of int64 with uint64", "convert one of them: `x.astype(np.int64)`")
+        return ins
     info = np.iinfo(ins[0])
-    for v in vs:
+    for k, v in enumerate(vs):
         if v.flavour != "py" or not isinstance(v.atom, Lit):
             continue
         if not info.min <= int(v.atom.value) <= info.max:
             if ins[0] == np.dtype(np.uint64):
-                raise unsupported("a comparison of uint64 with a negative number")
+                return (np.dtype(np.int64), ins[1]) if k == 0 else (ins[0], np.dtype(np.int64))
             return (np.dtype(np.int64), np.dtype(np.int64))
     return ins
 
@@ -247,22 +247,56 @@ def _lifted(name: str) -> Body:
     return _unless(lambda d: not is_complex(d), _same, name)
 
 
-def _extreme(name: str, symbol: str) -> Body:
+def _nan(x: Atom) -> Any:
+    return prim("bitor")(prim("isnan")(prim("real")(x)), prim("isnan")(prim("imag")(x)))
+
+
+def _extreme(name: str, better: str) -> Body:
+    """The larger or smaller operand; of complex numbers by their real parts, then by their imaginary ones."""
+
     def body(x: Atom, y: Atom) -> Any:
-        if is_complex(x.type.dtype):
-            raise unsupported(f"np.{name} of complex numbers", f"compare what you mean: `abs(x) {symbol} abs(y)`")
-        return prim(name)(x, y)
+        if not is_complex(x.type.dtype):
+            return prim(name)(x, y)
+        first = prim("bitor")(_ordered(better, x, y), _nan(y if name in ("fmax", "fmin") else x))
+        if name in ("fmax", "fmin"):
+            return prim("select")(first, x, y)
+        second = prim("bitand")(_nan(y), prim("logical_not")(_nan(x)))
+        return prim("select")(second, y, prim("select")(first, x, y))
 
     return body
+
+
+_BELOW = {"lt": True, "le": True, "ne": True, "gt": False, "ge": False, "eq": False}
+_MIRROR = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
+
+
+def _ordered(name: str, x: Atom, y: Atom) -> Any:
+    """A comparison of complex numbers: of real parts, where these are equal of imaginary parts."""
+    (a, b), (c, d) = [(prim("real")(v), prim("imag")(v)) for v in (x, y)]
+    strict = "lt" if name in ("lt", "le") else "gt"
+    known = prim("logical_not")(prim("bitor")(prim("isnan")(b), prim("isnan")(d)))
+    apart = prim("bitand")(prim(strict)(a, c), known)
+    return prim("bitor")(apart, prim("bitand")(prim("eq")(a, c), prim(name)(b, d)))
 
 
 def _compare(name: str) -> Body:
     def body(x: Atom, y: Atom) -> Any:
         if is_complex(x.type.dtype) and name not in ("eq", "ne"):
-            raise unsupported("an ordering of complex numbers", "compare real parts or absolute values")
-        return prim(name)(x, y)
+            return _ordered(name, x, y)
+        if x.type.dtype == y.type.dtype:
+            return prim(name)(x, y)
+        if x.type.dtype.kind == "u":
+            return _signed(_MIRROR[name], y, x)
+        return _signed(name, x, y)
 
     return body
+
+
+def _signed(name: str, x: Atom, y: Atom) -> Any:
+    """A comparison of int64 with uint64: a negative number is below all of the other dtype."""
+    negative = prim("lt")(x, lit(0, x.type.dtype))
+    same = prim(name)(cast(x, y.type.dtype), y)
+    return prim("select")(negative, lit(_BELOW[name], bool_), same)
 
 
 def _floordiv(x: Atom, y: Atom) -> Any:
@@ -318,10 +352,10 @@ _TABLE: list[tuple[np.ufunc, Body, str]] = [
     (np.divmod, _divmod, "``(x1 // x2, x1 % x2)``."),
     (np.power, _power, "``x1 ** x2``."),
     (np.float_power, _power, "``x1 ** x2`` in float64 or complex128."),
-    (np.maximum, _extreme("maximum", ">"), "The larger element; nan if either is nan."),
-    (np.minimum, _extreme("minimum", "<"), "The smaller element; nan if either is nan."),
-    (np.fmax, _extreme("fmax", ">"), "The larger element, ignoring nan."),
-    (np.fmin, _extreme("fmin", "<"), "The smaller element, ignoring nan."),
+    (np.maximum, _extreme("maximum", "ge"), "The larger element; nan if either is nan."),
+    (np.minimum, _extreme("minimum", "le"), "The smaller element; nan if either is nan."),
+    (np.fmax, _extreme("fmax", "ge"), "The larger element, ignoring nan."),
+    (np.fmin, _extreme("fmin", "le"), "The smaller element, ignoring nan."),
     (np.arctan2, _prim("arctan2"), "The angle of the point ``(x2, x1)``."),
     (np.hypot, _prim("hypot"), "``sqrt(x1**2 + x2**2)`` without overflow."),
     (np.copysign, _prim("copysign"), "``x1`` with the sign of ``x2``."),

@@ -36,7 +36,7 @@ from weft.staged.indexing import getitem
 def _window(M: Any, shape: Callable[[Staged, Staged], Any]) -> Staged:
     """``shape(n, M - 1)`` over ``n = 1 - M, 3 - M, ..., M - 1``; no points if M < 1, and at one point ``n = 0``."""
     m = size_of(M)
-    points = new_size(max(m, 0) if isinstance(m, int) else m)
+    points = max(m, 0) if isinstance(m, int) else size_of(ufunc(np.maximum, M, 0))
     count = astype(array(M), f64)
     last = ufunc(np.subtract, count, 1)
     n = ufunc(np.subtract, ufunc(np.multiply, iota(points, f64), 2), last)
