@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "pytrees": set(),
     "dtypes": set(),
     "ad_checkpoint": {"api"},
+    "dlpack": {"runtime"},
     "test_util": {"api", "frontend", "staged", "tree_util"},
     "tree": {"tree_util"},
     "tree_util": {"trees"},

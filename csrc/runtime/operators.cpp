@@ -55,6 +55,9 @@ PyObject* wrapped(PyObject* result, Py_ssize_t holders = 1) {
   }
   auto* array = reinterpret_cast<PyArrayObject*>(held.get());
   PyObject* base = PyArray_BASE(array);
+  while (base && PyArray_CheckExact(base) && PyArray_BASE(reinterpret_cast<PyArrayObject*>(base))) {
+    base = PyArray_BASE(reinterpret_cast<PyArrayObject*>(base));
+  }
   bool ours = base ? is_array(base) : PyArray_CHKFLAGS(array, NPY_ARRAY_OWNDATA) && Py_REFCNT(array) <= holders;
   return array_of_numpy(array_class, held.get(), !ours);
 }

@@ -26,29 +26,46 @@ from weft.runtime.devices import (
 __version__ = "0.1.0"
 
 __all__ = [
-    "Array", "CompileError", "Device", "StagingError", "block_until_ready", "check_grads", "checkpoint",
-    "checkpoint_policies", "config", "custom_jvp", "custom_vjp", "debug_nans", "default_backend", "default_device",
-    "device_count", "device_get", "device_put", "devices", "export", "grad", "hessian", "hvp", "jacfwd", "jacobian",
-    "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "remat", "value_and_grad", "vjp",
-    "vmap",
+    "Array", "CompileError", "Device", "ShapeDtypeStruct", "StagingError", "block_until_ready", "check_grads",
+    "checkpoint", "checkpoint_policies", "clear_caches", "config", "custom_jvp", "custom_vjp", "debug_nans",
+    "default_backend", "default_device", "device_count", "device_get", "device_put", "devices", "disable_jit",
+    "enable_x64", "ensure_compile_time_eval", "eval_shape", "export", "grad", "hessian", "hvp", "io_callback", "jacfwd",
+    "jacobian", "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "make_ir", "make_jaxpr",
+    "named_call", "named_scope", "pure_callback", "remat", "typeof", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
-_SUBMODULES = ("ad_checkpoint", "dtypes", "lax", "nn", "numpy", "random", "scipy", "test_util", "tree", "tree_util")
+_SUBMODULES = (
+    "ad_checkpoint", "debug", "dlpack", "dtypes", "experimental", "lax", "nn", "numpy", "random", "scipy", "test_util",
+    "tree", "tree_util",
+)  # fmt: skip
 
 _LATER = {
     "check_grads": "weft.test_util",
     "checkpoint": "weft.api.checkpoint",
     "checkpoint_policies": "weft.api.checkpoint",
+    "ShapeDtypeStruct": "weft.api.shapes",
+    "clear_caches": "weft.api.naming",
     "config": "weft.api.config",
     "custom_jvp": "weft.api.custom",
     "custom_vjp": "weft.api.custom",
     "debug_nans": "weft.api.config",
+    "disable_jit": "weft.api.config",
+    "enable_x64": "weft.api.config",
+    "ensure_compile_time_eval": "weft.api.naming",
+    "eval_shape": "weft.api.shapes",
     "hessian": "weft.api.jacobians",
     "hvp": "weft.api.jacobians",
     "jacfwd": "weft.api.jacobians",
     "jacobian": "weft.api.jacobians",
     "jacrev": "weft.api.jacobians",
+    "io_callback": "weft.api.callbacks",
+    "make_ir": "weft.api.shapes",
+    "make_jaxpr": "weft.api.shapes",
+    "named_call": "weft.api.naming",
+    "named_scope": "weft.api.naming",
+    "pure_callback": "weft.api.callbacks",
     "remat": "weft.api.checkpoint",
+    "typeof": "weft.api.shapes",
 }
 
 _LATER |= dict.fromkeys(

@@ -9,7 +9,7 @@ import numpy as np
 from weft import _runtime, dtypes
 from weft.numpy.common import array, of, op_error
 from weft.numpy.registry import implements
-from weft.runtime.dlpack import from_dlpack
+from weft.runtime.dlpack import from_dlpack as from_dlpack
 from weft.staged.arith import cast
 
 #: The version of the standard that `weft.numpy` follows.

@@ -46,14 +46,25 @@ def _wrap(x: Any) -> Any:
     if x is NotImplemented:
         return x
     a = np.asarray(x)
-    return Array.from_numpy(a, copy=a.base is not None and not isinstance(a.base, Array))
+    base = a.base
+    while type(base) is np.ndarray and base.base is not None:
+        base = base.base
+    return Array.from_numpy(a, copy=base is not None and not isinstance(base, Array))
+
+
+def _is_operand(x: Any) -> bool:
+    """Whether arrays take ``x`` for an operand; else its own class is asked."""
+    if isinstance(x, Array | np.ndarray | np.generic | int | float | complex | list | tuple):
+        return True
+    kind = type(x)
+    asks = getattr(kind, "__array_ufunc__", 0) is None or getattr(kind, "__array_priority__", 0) > 100
+    return hasattr(kind, "__array__") and not asks and not _staged(x)
 
 
 def _operate(name: str, x: Any, *other: Any) -> Any:
     """An operator where C++ leaves it to Python: on other devices, with other operands than arrays and numbers."""
-    for v in (x, *other):
-        if isinstance(v, str | bytes | dict | type(None)) or _staged(v):
-            return NotImplemented
+    if not all(map(_is_operand, (x, *other))):
+        return NotImplemented
     if eager.active and eager.is_elsewhere(x, *other):
         return eager.apply(_NAMES[name], x, *other)
     with np.errstate(all="ignore"):
