@@ -133,7 +133,8 @@ def fori_loop(
     >>> float(weft.lax.fori_loop(0, 4, lambda i, x: x + i, 0.0))
     6.0
     """
-    for name, v in (("lower", lower), ("upper", upper)):
+    bounds: list[tuple[str, Any]] = [("lower", lower), ("upper", upper)]
+    for name, v in bounds:
         dtype = np.dtype(type(v)) if isinstance(v, int | float | complex) else getattr(v, "dtype", None)
         if dtype is None or dtype.kind not in "iub" or getattr(v, "shape", ()):
             raise TypeError(f"lower and upper arguments to fori_loop must be scalar integers, got {name}={v!r}.")
