@@ -55,7 +55,7 @@ def store(lw: Lowering, op: Op) -> None:
         return
     axes = places(lw, operands, spec, mode, shape, op)
     for x in axes:
-        if isinstance(x.array, Node):
+        if isinstance(x.array, Node) and not _arithmetic(lw, x.array):
             x.array = lw.stored(x.array)
     if not v.type.shape:
         lw.scalar(v)
@@ -80,6 +80,14 @@ def store(lw: Lowering, op: Op) -> None:
     lw.env[out] = Stored(b, shape)
     # ``a`` stays a holder: the other branch of an `if` may still need it
     lw.holders.setdefault(b, set()).add(out)
+
+
+def _arithmetic(lw: Lowering, v: Value) -> bool:
+    """Whether an element follows from its index and scalars alone: then it is computed where it is used."""
+    v = lw.resolved(v)
+    if isinstance(v, Node):
+        return v.rule in ("iota", "map", "view") and all([_arithmetic(lw, a) for a in v.args])
+    return not isinstance(v, Stored) and not loads(v)
 
 
 def _named(out: Var, a: Any) -> Var:
