@@ -12,6 +12,7 @@ from weft.ir.sizes import Size
 from weft.ir.types import f64
 from weft.numpy.common import (
     Staged,
+    agree,
     along,
     array,
     astype,
@@ -28,6 +29,7 @@ from weft.numpy.common import (
     spread,
     static_bool,
     static_int,
+    under,
     unsupported,
     value,
 )  # fmt: skip
@@ -116,11 +118,18 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 def _columns(sample: Any) -> list[Staged]:
     """The coordinates of the points: columns of a matrix, or the rows of a list."""
     if isinstance(sample, list | tuple):
-        return [array(row) for row in sample]
+        rows = [array(row) for row in sample]
+        for row in rows[1:]:
+            agree(row.sizes[0], rows[0].sizes[0], _unequal)
+        return [under(row, rows[0].sizes) for row in rows]
     x = array(sample)
     x = reshape(x, (*x.sizes, 1)) if x.ndim == 1 else x
     d = current().fix(x.sizes[1], "the number of coordinates of a histogram")
     return [getitem(x, (slice(None), k)) for k in range(d)]
+
+
+def _unequal() -> None:
+    raise op_error(ValueError, "x and y must have the same length.")
 
 
 @implements(np.histogramdd)

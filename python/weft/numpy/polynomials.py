@@ -25,6 +25,7 @@ from weft.numpy.common import (
     select,
     static_bool,
     static_int,
+    under,
     unsupported,
 )  # fmt: skip
 from weft.numpy.creation import vander
@@ -189,6 +190,7 @@ def roots(p: Any, *, strip_zeros: Any = True) -> Any:
     below = ufunc(np.equal, rows, ufunc(np.add, columns, 1))
     top = ufunc(np.negative, ufunc(np.divide, getitem(x, slice(1, None)), getitem(x, 0)))
     first = emit("broadcast", ufunc(np.equal, rows, 0), shape=(m, m), dims=(0, 1))
+    top = under(top, (m,))
     companion = select(
         first, emit("broadcast", top, shape=(m, m), dims=(1,)), astype(below, x.dtype)
     )  # fmt: skip
@@ -210,6 +212,8 @@ def poly(seq_of_zeros: Any) -> Any:
     if x.ndim != 1:
         raise op_error(ValueError, "input must be 1d or non-empty square 2d array.")
     n = x.sizes[0]
+    if n == 0:
+        return of(lit(1.0, f64))
     one = concatenate([full(lit(1, x.dtype), (1,)), full(lit(0, x.dtype), (n,))])
     b = current().builder
     k, row = Var(lit(0).type), Var(one.atom.type)

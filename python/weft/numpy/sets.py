@@ -267,7 +267,7 @@ def intersect1d(
     order = argsort(both)
     rows = gather(both, order, 0, "fast")
     late, early = getitem(rows, slice(1, None)), getitem(rows, slice(None, -1))
-    twice = emit("eq", late, early)
+    twice = ufunc(np.equal, late, early)
     values = chosen(early, twice)
     out = _cut(values, size, fill_value)
     if not static_bool(return_indices, "return_indices"):
