@@ -13,7 +13,7 @@ import weft.numpy as wnp
 import weft.primitives  # noqa: F401  (declares them)
 from weft.dtypes import default_float
 from weft.ir.primitive import REGISTRY
-from weft.numpy.common import array, emit
+from weft.numpy.common import array, emit, new_size
 from weft.numpy.registry import MODULES, Entry, enter
 from weft.staged.value import Staged
 
@@ -64,6 +64,7 @@ def _size(n: Any) -> Any:
     if isinstance(n, Staged):
         if n.dtype.kind not in "iu" or n.ndim:
             raise TypeError(f"a size must be an integer, not {n!r}")
+        new_size(n)  # refuses a negative one when the program runs
         return n
     try:
         n = operator.index(n)
@@ -125,6 +126,6 @@ def _is_python(x: Any) -> bool:
     return isinstance(x, Staged) and x.flavour == "py"
 
 
-def number(value: float, dtype: DType) -> Any:
+def number(value: complex, dtype: DType) -> Any:
     """A number of a dtype."""
     return dtype.type(value)

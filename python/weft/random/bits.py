@@ -75,7 +75,7 @@ def bits(key: Any, shape: Any = (), dtype: Any = None) -> Any:
     --------
     >>> import weft
     >>> weft.random.bits(weft.random.PRNGKey(0), (2,), "uint32")
-    Array([4070199207, 2202906132], dtype=uint32)
+    Array([4070199207, 4202968722], dtype=uint32)
     """
     words = words_of("bits", key)
     dtype = dtype_of("bits", np.uint64 if dtype is None else dtype, "u")
@@ -100,7 +100,7 @@ def uniform(key: Any, shape: Any = (), dtype: Any = None, minval: Any = 0.0, max
     --------
     >>> import weft
     >>> weft.random.uniform(weft.random.PRNGKey(0), (2,), "float32")
-    Array([0.947667  , 0.9785799 ], dtype=float32)
+    Array([0.947667 , 0.9785799], dtype=float32)
     """
     words = words_of("uniform", key)
     dtype, sizes = dtype_of("uniform", dtype), shape_of(shape)
@@ -130,7 +130,7 @@ def randint(key: Any, shape: Any, minval: Any, maxval: Any, dtype: Any = None) -
     --------
     >>> import weft
     >>> weft.random.randint(weft.random.PRNGKey(0), (5,), 0, 10)
-    Array([8, 6, 6, 5, 4])
+    Array([5, 1, 5, 7, 3])
     """
     words = words_of("randint", key)
     if dtype is not None and np.dtype(dtype).kind not in "iu":
@@ -188,4 +188,3 @@ def child(words: Words, i: Any) -> Words:
 def children(words: Words, n: int) -> list[Words]:
     """The words of the keys that ``split(key, n)`` gives."""
     return [child(words, i) for i in range(n)]
-

@@ -101,7 +101,7 @@ def truncated_normal(key: Any, lower: Any, upper: Any, shape: Any = None, dtype:
     --------
     >>> import weft
     >>> weft.random.truncated_normal(weft.random.PRNGKey(0), -1.0, 1.0, (2,), "float32")
-    Array([0.8953863, 0.9571454], dtype=float32)
+    Array([0.86185956, 0.9412885 ], dtype=float32)
     """
     words, dtype = words_of("truncated_normal", key), dtype_of("truncated_normal", dtype)
     sizes, lower, upper = parameters("truncated_normal", shape, dtype, lower, upper)
@@ -123,6 +123,13 @@ def exponential(key: Any, shape: Any = (), dtype: Any = None) -> Any:
         The shape of the result.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.exponential(key, (2,))
+    Array([0.54207056, 0.24372319])
     """
     words, dtype = words_of("exponential", key), dtype_of("exponential", dtype)
     return exponential_of(words, shape_of(shape), dtype)
@@ -141,27 +148,58 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None
         A floating dtype; the default one if not given.
     mode
         "low" (also None), or "high": twice as many bits, for a longer tail.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.gumbel(key, (2,))
+    Array([ 0.13790566, -0.42599294])
     """
     words, dtype = words_of("gumbel", key), dtype_of("gumbel", dtype)
     return gumbel_of(words, shape_of(shape), dtype, mode)
 
 
 def laplace(key: Any, shape: Any = (), dtype: Any = None) -> Any:
-    """Random numbers of the standard Laplace distribution; arguments as for `exponential`."""
+    """Random numbers of the standard Laplace distribution; arguments as for `exponential`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.laplace(key, (2,))
+    Array([0.17803369, 0.83796278])
+    """
     words, dtype, sizes = words_of("laplace", key), dtype_of("laplace", dtype), shape_of(shape)
     u = uniform_of(words, sizes, dtype, number(-1.0 + np.finfo(dtype).epsneg, dtype), number(1, dtype))
     return wnp.sign(u) * wnp.log1p(wnp.negative(wnp.abs(u)))
 
 
 def logistic(key: Any, shape: Any = (), dtype: Any = None) -> Any:
-    """Random numbers of the standard logistic distribution; arguments as for `exponential`."""
+    """Random numbers of the standard logistic distribution; arguments as for `exponential`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.logistic(key, (2,))
+    Array([-0.32911032, -1.28738678])
+    """
     words, dtype, sizes = words_of("logistic", key), dtype_of("logistic", dtype), shape_of(shape)
     u = uniform_of(words, sizes, dtype, np.finfo(dtype).tiny, number(1, dtype))
     return wnp.log(u) - wnp.log1p(wnp.negative(u))
 
 
 def cauchy(key: Any, shape: Any = (), dtype: Any = None) -> Any:
-    """Random numbers of the standard Cauchy distribution; arguments as for `exponential`."""
+    """Random numbers of the standard Cauchy distribution; arguments as for `exponential`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.cauchy(key, (2,))
+    Array([-0.26192951, -1.23784602])
+    """
     words, dtype, sizes = words_of("cauchy", key), dtype_of("cauchy", dtype), shape_of(shape)
     u = uniform_of(words, sizes, dtype, np.finfo(dtype).eps, number(1, dtype))
     return wnp.tan(number(math.pi, dtype) * (u - number(0.5, dtype)))
@@ -178,19 +216,35 @@ def rademacher(key: Any, shape: Any = (), dtype: Any = None) -> Any:
         The shape of the result.
     dtype
         A numeric dtype; int64 if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.rademacher(key, (4,))
+    Array([ 1,  1, -1, -1])
     """
     words = words_of("rademacher", key)
     return rademacher_of(words, shape_of(shape), np.dtype(np.int64 if dtype is None else dtype))
 
 
 def maxwell(key: Any, shape: Any = (), dtype: Any = None) -> Any:
-    """Random numbers of the Maxwell distribution of scale 1; arguments as for `exponential`."""
+    """Random numbers of the Maxwell distribution of scale 1; arguments as for `exponential`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.maxwell(key, (2,))
+    Array([1.98906991, 0.42460738])
+    """
     words, dtype, sizes = words_of("maxwell", key), dtype_of("maxwell", dtype), shape_of(shape)
     return _maxwell(words, sizes, dtype)
 
 
 def _maxwell(words: Words, shape: Shape, dtype: DType) -> Any:
-    return wnp.linalg.norm(normal_of(words, (*shape, 3), dtype), axis=-1)
+    x = normal_of(words, (*shape, 3), dtype)
+    return wnp.sqrt(wnp.sum(x * x, axis=-1))
 
 
 def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype: Any = None) -> Any:
@@ -206,6 +260,13 @@ def double_sided_maxwell(key: Any, loc: Any, scale: Any, shape: Any = (), dtype:
         Put before the shape of the parameters; if it is empty, theirs is put there.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.double_sided_maxwell(key, 0.0, 2.0, (2,))
+    Array([ 3.96922408, -4.9564148 ])
     """
     words, dtype = words_of("double_sided_maxwell", key), dtype_of("double_sided_maxwell", dtype)
     own = dims(wnp.broadcast_arrays(wnp.asarray(loc), wnp.asarray(scale))[0])
@@ -227,6 +288,13 @@ def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
         The shape of the result, to which the parameters broadcast; if not given, theirs.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.pareto(key, 3.0, (2,))
+    Array([1.19804395, 1.08463233])
     """
     words, dtype = words_of("pareto", key), dtype_of("pareto", dtype)
     fitting("pareto", dtype, b)
@@ -235,7 +303,15 @@ def pareto(key: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
 
 
 def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """Random numbers of the Rayleigh distribution of this scale; other arguments as for `pareto`."""
+    """Random numbers of the Rayleigh distribution of this scale; other arguments as for `pareto`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.rayleigh(key, 2.0, (2,))
+    Array([2.63997102, 3.49983995])
+    """
     words, dtype = words_of("rayleigh", key), dtype_of("rayleigh", dtype)
     fitting("rayleigh", dtype, scale)
     sizes, scale = parameters("rayleigh", shape, dtype, scale)
@@ -243,7 +319,15 @@ def rayleigh(key: Any, scale: Any, shape: Any = None, dtype: Any = None) -> Any:
 
 
 def lognormal(key: Any, sigma: Any = 1.0, shape: Any = None, dtype: Any = None) -> Any:
-    """The exponential of normal random numbers of standard deviation ``sigma``; other arguments as for `pareto`."""
+    """The exponential of normal random numbers of standard deviation ``sigma``; other arguments as for `pareto`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.lognormal(key, 0.5, (2,))
+    Array([0.90219818, 0.67544544])
+    """
     words, dtype = words_of("lognormal", key), dtype_of("lognormal", dtype, "fc")
     fitting("lognormal", dtype, sigma)
     sizes, sigma = parameters("lognormal", shape, dtype, sigma)
@@ -254,6 +338,13 @@ def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dt
     """Random numbers of a triangular distribution on [left, right] with its top at ``mode``.
 
     Other arguments are as for `pareto`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.triangular(key, 0.0, 1.0, 4.0, (2,))
+    Array([1.35831216, 0.9301515 ])
     """
     words, dtype = words_of("triangular", key), dtype_of("triangular", dtype)
     fitting("triangular", dtype, left, mode, right)
@@ -266,7 +357,15 @@ def triangular(key: Any, left: Any, mode: Any, right: Any, shape: Any = None, dt
 
 
 def wald(key: Any, mean: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """Random numbers of the Wald distribution of this mean; other arguments as for `pareto`."""
+    """Random numbers of the Wald distribution of this mean; other arguments as for `pareto`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.wald(key, 2.0, (2,))
+    Array([0.22327945, 3.90085525])
+    """
     words, dtype = words_of("wald", key), dtype_of("wald", dtype)
     fitting("wald", dtype, mean)
     sizes, mean = parameters("wald", shape, dtype, mean)
@@ -291,6 +390,13 @@ def weibull_min(key: Any, scale: Any, concentration: Any, shape: Any = (), dtype
         The shape of the underlying uniform numbers, with which the parameters are broadcast.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.weibull_min(key, 1.0, 1.5, (2,))
+    Array([0.6648197, 0.3901796])
     """
     words, dtype = words_of("weibull_min", key), dtype_of("weibull_min", dtype)
     return wnp.power(exponential_of(words, shape_of(shape), dtype), 1.0 / concentration) * scale

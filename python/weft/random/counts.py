@@ -200,13 +200,12 @@ def binomial(key: Any, n: Any, p: Any, shape: Any = None, dtype: Any = None) -> 
 @written()
 def _counts(k0: Any, k1: Any, n: Any, ratios: Any) -> Any:
     """The categories one after the other, each from what the former ones have left."""
-    found = []
-    left = n
+    found, left = np.empty(ratios.shape, ratios.dtype), n
     for i in range(ratios.shape[0]):
         drawn = _binomial(child((k0, k1), i), left, wnp.clip(ratios[i], 0, 1), n.dtype)
         left = left - drawn
-        found.append(drawn)
-    return found
+        found[i] = drawn
+    return wnp.asarray(found)
 
 
 def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = None) -> Any:
@@ -224,6 +223,13 @@ def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = Non
         The shape of the result, to which ``p`` broadcasts; if not given, that of ``p``.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.multinomial(key, 10, weft.numpy.array([0.2, 0.3, 0.5]))
+    Array([1., 4., 5.])
     """
     words = words_of("multinomial", key)
     n, p = wnp.asarray(n), wnp.asarray(p)
@@ -235,4 +241,4 @@ def multinomial(key: Any, n: Any, p: Any, *, shape: Any = None, dtype: Any = Non
     p = wnp.moveaxis(wnp.broadcast_to(spread("multinomial", p.astype(own), sizes), sizes), -1, 0)
     remaining = wnp.flip(wnp.cumsum(wnp.flip(p, 0), 0), 0)
     ratios = p / wnp.where(remaining == 0, number(1, own), remaining)
-    return wnp.moveaxis(wnp.asarray(_counts(*words, n, ratios)), 0, -1).astype(dtype)
+    return wnp.moveaxis(_counts(*words, n, ratios), 0, -1).astype(dtype)

@@ -34,7 +34,7 @@ def bernoulli(key: Any, p: Any = 0.5, shape: Any = None, mode: str = "low") -> A
     --------
     >>> import weft
     >>> weft.random.bernoulli(weft.random.PRNGKey(0), 0.5, (4,))
-    Array([ True,  True, False,  True])
+    Array([ True,  True, False, False])
     """
     words = words_of("bernoulli", key)
     if mode not in ("high", "low"):
@@ -62,6 +62,13 @@ def geometric(key: Any, p: Any, shape: Any = None, dtype: Any = None) -> Any:
         The shape of the result, to which ``p`` broadcasts; if not given, that of ``p``.
     dtype
         An integer dtype; int64 if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.geometric(key, 0.2, (4,))
+    Array([4, 7, 1, 3])
     """
     words, dtype = words_of("geometric", key), dtype_of("geometric", dtype, "iu")
     p = wnp.asarray(p)
@@ -95,9 +102,10 @@ def categorical(
     --------
     >>> import weft, weft.numpy as wnp
     >>> weft.random.categorical(weft.random.PRNGKey(0), wnp.log(wnp.array([0.1, 0.6, 0.3])), shape=(5,))
-    Array([2, 1, 1, 1, 2])
+    Array([2, 1, 1, 1, 1])
     """
     words, logits = words_of("categorical", key), wnp.asarray(logits)
+    dtype_of("categorical", logits.dtype)
     sizes = dims(logits)
     at = _axis(axis, len(sizes))
     rest = (*sizes[:at], *sizes[at + 1 :])
@@ -148,7 +156,7 @@ def permutation(key: Any, x: Any, axis: int = 0, independent: bool = False) -> A
     --------
     >>> import weft
     >>> weft.random.permutation(weft.random.PRNGKey(0), 5)
-    Array([4, 0, 3, 1, 2])
+    Array([0, 1, 4, 3, 2])
     """
     words = words_of("permutation", key)
     n = _population("permutation", x)
@@ -216,7 +224,7 @@ def choice(
     --------
     >>> import weft
     >>> weft.random.choice(weft.random.PRNGKey(0), 10, (3,), replace=False)
-    Array([7, 8, 2])
+    Array([0, 1, 8])
     """
     words = words_of("choice", key)
     if not isinstance(shape, list | tuple):

@@ -163,7 +163,15 @@ def gamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
 
 
 def loggamma(key: Any, a: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """The logarithm of `gamma`'s samples, exact also where they are too small for a number; arguments as there."""
+    """The logarithm of `gamma`'s samples, exact also where they are too small for a number; arguments as there.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.loggamma(key, 0.01, (2,))
+    Array([-111.95421555, -228.98216108])
+    """
     words, dtype = words_of("loggamma", key), dtype_of("loggamma", dtype)
     sizes, a = parameters("loggamma", shape, dtype, a)
     return gamma_of(words, a, sizes, dtype, log_space=True)
@@ -182,6 +190,13 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
         The shape of the result, to which the parameters broadcast; if not given, theirs.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.beta(key, 2.0, 3.0, (2,))
+    Array([0.32795607, 0.61380901])
     """
     words, dtype = words_of("beta", key), dtype_of("beta", dtype)
     fitting("beta", dtype, a, b)
@@ -194,7 +209,15 @@ def beta(key: Any, a: Any, b: Any, shape: Any = None, dtype: Any = None) -> Any:
 
 
 def chisquare(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """Random numbers of the chi-square distribution of ``df`` degrees of freedom; other arguments as for `gamma`."""
+    """Random numbers of the chi-square distribution of ``df`` degrees of freedom; other arguments as for `gamma`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.chisquare(key, 4.0, (2,))
+    Array([2.70406159, 2.2487189 ])
+    """
     words, dtype = words_of("chisquare", key), dtype_of("chisquare", dtype)
     fitting("chisquare", dtype, df)
     sizes, df = parameters("chisquare", shape, dtype, df)
@@ -206,7 +229,15 @@ def _chisquare(words: Words, df: Any, shape: Shape, dtype: DType) -> Any:
 
 
 def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """Random numbers of the F distribution of these degrees of freedom; other arguments as for `gamma`."""
+    """Random numbers of the F distribution of these degrees of freedom; other arguments as for `gamma`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.f(key, 3.0, 5.0, (2,))
+    Array([1.54798047, 0.35745633])
+    """
     words, dtype = words_of("f", key), dtype_of("f", dtype)
     fitting("f", dtype, dfnum, dfden)
     sizes, dfnum, dfden = parameters("f", shape, dtype, dfnum, dfden)
@@ -215,7 +246,15 @@ def f(key: Any, dfnum: Any, dfden: Any, shape: Any = None, dtype: Any = None) ->
 
 
 def t(key: Any, df: Any, shape: Any = None, dtype: Any = None) -> Any:
-    """Random numbers of Student's t distribution of ``df`` degrees of freedom; other arguments as for `gamma`."""
+    """Random numbers of Student's t distribution of ``df`` degrees of freedom; other arguments as for `gamma`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.t(key, 4.0, (2,))
+    Array([ 1.43881401, -0.57618965])
+    """
     words, dtype = words_of("t", key), dtype_of("t", dtype)
     fitting("t", dtype, df)
     sizes, df = parameters("t", shape, dtype, df)
@@ -237,6 +276,13 @@ def dirichlet(key: Any, alpha: Any, shape: Any = None, dtype: Any = None) -> Any
         The leading axes of the result; if not given, those of ``alpha``.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.dirichlet(key, weft.numpy.ones(3))
+    Array([0.15755158, 0.11547349, 0.72697493])
     """
     words, dtype = words_of("dirichlet", key), dtype_of("dirichlet", dtype)
     alpha = wnp.asarray(alpha).astype(dtype)

@@ -308,7 +308,7 @@ def fold_in(key: Any, data: Any) -> Any:
     --------
     >>> import weft
     >>> weft.random.fold_in(weft.random.PRNGKey(0), 7)
-    Array([1434719737, 1352160434], dtype=uint32)
+    Array([2716826189,  292468403], dtype=uint32)
     """
     words = words_of("fold_in", key)
     if dims(data):
@@ -326,18 +326,42 @@ def fold_in(key: Any, data: Any) -> Any:
 
 
 def clone(key: Any) -> Any:
-    """The same key; it says that the key is used again on purpose."""
+    """The same key; it says that the key is used again on purpose.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.clone(key)
+    Array([0, 0], dtype=uint32)
+    """
     data = data_of("clone", key)
     return like(key, data)
 
 
 def key_data(keys: Any) -> Any:
-    """The words of keys, an array of uint32 with one more axis, of size 2."""
+    """The words of keys, an array of uint32 with one more axis, of size 2.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.random.key_data(weft.random.key(1))
+    Array([0, 1], dtype=uint32)
+    """
     return data_of("key_data", keys)
 
 
 def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -> KeyArray:
-    """The keys that have these words: the inverse of `key_data`."""
+    """The keys that have these words: the inverse of `key_data`.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.wrap_key_data(key)
+    Array((), dtype=key<fry>) overlaying:
+    [0 0]
+    """
     if impl is not None and dtype is not None:
         raise ValueError("Cannot specify both `impl` and `dtype` arguments to weft.random.wrap_key_data")
     _implementation(impl if dtype is None else dtype)
@@ -346,13 +370,28 @@ def wrap_key_data(key_bits_array: Any, *, impl: Any = None, dtype: Any = None) -
 
 
 def key_impl(keys: Any) -> str:
-    """The name of the generator that keys are for: ``"threefry2x32"``."""
+    """The name of the generator that keys are for: ``"threefry2x32"``.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.key_impl(key)
+    'threefry2x32'
+    """
     data_of("key_impl", keys)
     return _NAME
 
 
 def key_dtype(impl: Any = None) -> KeyType:
-    """The dtype of keys."""
+    """The dtype of keys.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.random.key_dtype()
+    key<fry>
+    """
     _implementation(impl)
     return KeyType()
 

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 import weft.numpy as wnp
+import weft.numpy.linalg
 from weft.random.arguments import dims, dtype_of, shape_of, spread
 from weft.random.bits import child
 from weft.random.continuous import exponential_of, normal_of, rademacher_of
 from weft.random.gammas import gamma_of
 from weft.random.keys import Words, words_of
+
+linalg: Any = weft.numpy.linalg  # its functions are made when it is imported
 
 
 def multivariate_normal(
@@ -66,13 +69,13 @@ def multivariate_normal(
         for part in (mean[..., 0], cov[..., 0, 0]):
             spread("multivariate_normal", part, batch)
     if method == "svd":
-        u, s, _ = wnp.linalg.svd(cov)
+        u, s, _ = linalg.svd(cov)
         factor = u * wnp.sqrt(s[..., None, :])
     elif method == "eigh":
-        w, v = wnp.linalg.eigh(cov)
+        w, v = linalg.eigh(cov)
         factor = v * wnp.sqrt(w[..., None, :])
     else:
-        factor = wnp.linalg.cholesky(cov)
+        factor = linalg.cholesky(cov)
     samples = normal_of(words, (*batch, n), dtype)
     return mean + wnp.matmul(factor, samples[..., None])[..., 0]
 
@@ -101,7 +104,7 @@ def orthogonal(key: Any, n: int, shape: Any = (), dtype: Any = None, m: int | No
     words, dtype = words_of("orthogonal", key), dtype_of("orthogonal", dtype, "fc")
     rows, columns = operator.index(n), operator.index(n if m is None else m)
     z = normal_of(words, (*shape_of(shape), max(rows, columns), min(rows, columns)), dtype)
-    q, r = wnp.linalg.qr(z)
+    q, r = linalg.qr(z)
     d = wnp.diagonal(r, axis1=-2, axis2=-1)
     x = q * (wnp.sign(d) if dtype.kind == "f" else d / wnp.abs(d))[..., None, :]
     return wnp.matrix_transpose(x) if rows < columns else x
@@ -120,6 +123,13 @@ def generalized_normal(key: Any, p: Any, shape: Any = (), dtype: Any = None) -> 
         The shape of the result.
     dtype
         A floating dtype; the default one if not given.
+
+    Examples
+    --------
+    >>> import weft
+    >>> key = weft.random.PRNGKey(0)
+    >>> weft.random.generalized_normal(key, 1.5, (2,))
+    Array([ 1.00520642, -1.6840824 ])
     """
     words, dtype = words_of("generalized_normal", key), dtype_of("generalized_normal", dtype)
     return _generalized_normal(words, p, shape_of(shape), dtype)
