@@ -11,14 +11,14 @@ import weft.primitives  # noqa: F401
 from weft.ir.builder import Builder
 from weft.ir.interpret import evaluate
 from weft.ir.nodes import Atom, Function, Op, Var
-from weft.ir.primitive import REGISTRY, Collective, Primitive
+from weft.ir.primitive import REGISTRY, Collective, Host, Primitive
 from weft.ir.types import ArrayType
 from weft.ir.verify import verify
 
 
 def local_primitives() -> list[str]:
-    """The primitives that mean something for one lane alone."""
-    return sorted(n for n, p in REGISTRY.items() if not isinstance(p.kind, Collective))
+    """The primitives that mean something for one lane alone, of themselves (callbacks mean what the user says)."""
+    return sorted(n for n, p in REGISTRY.items() if not isinstance(p.kind, Collective) and p.kind != Host("callback"))
 
 
 def type_of(value: Any) -> ArrayType:

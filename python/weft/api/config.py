@@ -1,9 +1,10 @@
-"""Settings: `weft.config`, and `weft.debug_nans`."""
+"""Settings: `weft.config`, and `weft.debug_nans`, `weft.disable_jit`, `weft.enable_x64`."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from weft import dtypes
 
 
 class Config:
-    """weft's settings, by attribute or by name.
+    """weft's settings, by attribute or by name, for good or for the time of a ``with`` statement.
+
+    Each can be set in the environment when the program starts: ``WEFT_DEBUG_NANS=1``. They hold for all threads.
 
     Examples
     --------
@@ -20,10 +23,21 @@ class Config:
     >>> weft.config.debug_nans
     False
     >>> weft.config.update("debug_nans", False)
+    >>> with weft.config(debug_nans=True, default_float="float32"):
+    ...     weft.config.debug_nans, weft.numpy.zeros(2).dtype
+    (True, dtype('float32'))
     """
 
+    __slots__ = ("_debug_nans", "_disable_jit")
+
     def __init__(self) -> None:
-        self._debug_nans = False
+        self._debug_nans = self._disable_jit = False
+        for name in ("debug_nans", "disable_jit"):
+            text = os.environ.get(f"WEFT_{name.upper()}", "")
+            if text.lower() not in _WORDS:
+                raise ValueError(f"WEFT_{name.upper()} is {text!r}: write 1 or 0")
+            if _WORDS[text.lower()]:
+                setattr(self, name, True)
 
     @property
     def debug_nans(self) -> bool:
@@ -32,10 +46,36 @@ class Config:
 
     @debug_nans.setter
     def debug_nans(self, on: bool) -> None:
+        self._debug_nans = bool(on)
+        self._watch()
+
+    @property
+    def disable_jit(self) -> bool:
+        """Whether calls of functions that `weft.jit` made run the Python function itself."""
+        return self._disable_jit
+
+    @disable_jit.setter
+    def disable_jit(self, on: bool) -> None:
+        self._disable_jit = bool(on)
+        self._watch()
+
+    @property
+    def enable_x64(self) -> bool:
+        """True: 64-bit types are always there, and are the defaults as in NumPy."""
+        return True
+
+    @enable_x64.setter
+    def enable_x64(self, on: bool) -> None:
+        if not on:
+            raise ValueError(
+                "weft always has 64-bit types; for float32 where no dtype is given, set weft.config.default_float ="
+                " 'float32'"
+            )
+
+    def _watch(self) -> None:
         from weft import _runtime
 
-        self._debug_nans = bool(on)
-        _runtime.set_watched(self._debug_nans)
+        _runtime.set_watched(self._debug_nans or self._disable_jit)
 
     @property
     def default_float(self) -> np.dtype[Any]:
@@ -51,6 +91,11 @@ class Config:
     def default_float(self, dtype: Any) -> None:
         dtypes.set_default_float(dtype)
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """All settings and what they are now."""
+        return {name: getattr(self, name) for name in _SETTINGS}
+
     def update(self, name: str, value: Any) -> None:
         """Set a setting by name; JAX's names, which begin with ``jax_``, are understood.
 
@@ -60,11 +105,35 @@ class Config:
             There is no such setting.
         """
         own = name.removeprefix("jax_").removeprefix("weft_")
-        if own.startswith("_") or not isinstance(getattr(Config, own, None), property):
-            raise AttributeError(f"Unrecognized config option: {name}")
+        if own not in _SETTINGS:
+            raise AttributeError(f"Unrecognized config option: {name}; there are {', '.join(_SETTINGS)}")
         setattr(self, own, value)
 
+    @contextmanager
+    def __call__(self, **settings: Any) -> Iterator[Config]:
+        """Settings for the time of a ``with`` statement."""
+        before = [(name, getattr(self, name)) for name in settings if name in _SETTINGS]
+        try:
+            for name, value in settings.items():
+                self.update(name, value)
+            yield self
+        finally:
+            for name, value in before:
+                setattr(self, name, value)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in _SETTINGS and name not in Config.__slots__:
+            raise AttributeError(f"Unrecognized config option: {name}; there are {', '.join(_SETTINGS)}")
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{name} = {value}" for name, value in self.values.items()])
+
+
+_SETTINGS = tuple([name for name, kind in vars(Config).items() if isinstance(kind, property) and name != "values"])
+_WORDS = {"": False, "0": False, "false": False, "off": False, "no": False} | dict.fromkeys(
+    ("1", "true", "on", "yes"), True
+)
 config = Config()
 
 
@@ -90,9 +159,42 @@ def debug_nans(on: bool = True) -> Iterator[None]:
     ...
     FloatingPointError: invalid value (nan) encountered in log
     """
-    before = config.debug_nans
-    config.debug_nans = on
-    try:
+    with config(debug_nans=on):
         yield
-    finally:
-        config.debug_nans = before
+
+
+def disable_jit(disable: bool = True) -> AbstractContextManager[Config]:
+    """Run functions made by `weft.jit` as the Python that they are, for prints, debuggers and bisecting.
+
+    Inside, what `weft.grad`, `weft.vmap` and the other transformations were given is still compiled, and so are the
+    functions of `weft.lax`.
+
+    Parameters
+    ----------
+    disable
+        Whether to.
+
+    Examples
+    --------
+    >>> import weft
+    >>> @weft.jit
+    ... def f(x):
+    ...     return type(x).__name__
+    >>> with weft.disable_jit():
+    ...     f([1.0])
+    'list'
+    """
+    return config(disable_jit=disable)
+
+
+def enable_x64(on: bool = True) -> AbstractContextManager[Config]:
+    """JAX's switch for 64-bit types, which weft always has: changes nothing, and refuses to switch them off.
+
+    Examples
+    --------
+    >>> import weft
+    >>> with weft.enable_x64():
+    ...     weft.numpy.zeros(2).dtype
+    dtype('float64')
+    """
+    return config(enable_x64=on)

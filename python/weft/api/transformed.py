@@ -130,10 +130,16 @@ class Transformed(Dispatcher):
         return inspect_call(self, args, kwargs, target)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
-        """The staged program for these arguments, not compiled."""
-        from weft.api.compiled import stage_only
+        """The staged program for these arguments (`weft.ShapeDtypeStruct` may stand for arrays), not compiled."""
+        from weft.api.shapes import lower
 
-        return stage_only(self, args, kwargs)
+        return lower(self, args, kwargs)
+
+    def eval_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The shapes and dtypes of the results; see `weft.eval_shape`."""
+        from weft.api.shapes import lower
+
+        return lower(self, args, kwargs).out_info
 
     @property
     def source(self) -> str:

@@ -72,7 +72,10 @@ class Library:
 
 @dataclass(frozen=True)
 class Host:
-    """Lowering kind: the NumPy meaning, run through a host call."""
+    """Lowering kind: a host call; ``rule`` says of what: "numpy" (the NumPy meaning), "callback" (a function of the
+    user's, by way of it), "check" or "print"."""
+
+    rule: str = "numpy"
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,8 @@ class _Unparser(Expressions):
             self.write(s)
             return
         if not s.outs:
-            raise NotImplementedError(f"{s.prim.name} has no Python text")
+            self.line(ast.unparse(self.value(s)))
+            return
         value = self.value(s)
         if len(s.outs) == 1 and s.outs[0] in self.plan.inline:
             self.exprs[s.outs[0]] = value

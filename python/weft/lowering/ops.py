@@ -56,8 +56,8 @@ def operation(lw: Lowering, op: Op) -> None:
             RULES.get(rule, call_host)(lw, op)
         case Reduce(index=index):
             reduce(lw, op, "arg" if index else "reduce")
-        case Host():
-            (check if op.prim.effect == "raise" else print_ if op.prim.effect == "io" else call_host)(lw, op)
+        case Host(rule=rule):
+            {"check": check, "print": print_}.get(rule, call_host)(lw, op)
         case _:
             raise TypeError(f"no lowering kind: {op.prim.kind!r}")
 

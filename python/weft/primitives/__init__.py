@@ -2,6 +2,7 @@
 
 from weft.primitives import (  # noqa: F401
     bits,
+    callbacks,
     collective,
     decompositions,
     effects,

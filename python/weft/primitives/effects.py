@@ -28,7 +28,7 @@ def _check(pred: Any, *payload: Any, exc: str, message: str) -> tuple[()]:
 
 check = register(
     Primitive(
-        "check", _check_type, _check, Host(), effect="raise",
+        "check", _check_type, _check, Host("check"), effect="raise",
         samples=lambda: [((np.True_, np.int64(3), np.ones(2)), {"exc": "ValueError", "message": "bad {0} {1}"})],
     )
 )  # fmt: skip
@@ -41,7 +41,7 @@ def _print(*args: Any, text: str) -> tuple[()]:
 
 print_ = register(
     Primitive(
-        "print", lambda *types, text: (), _print, Host(), effect="io",
+        "print", lambda *types, text: (), _print, Host("print"), effect="io",
         samples=lambda: [((np.float64(1.5), np.arange(3)), {"text": "x = {0}, {1}"})],
     )
 )  # fmt: skip

@@ -33,6 +33,8 @@ def _encode_static(x: Any, symbols: list[Any]) -> Any:
         return ["dtype", x.str]
     if type(x).__name__ == "Dim":
         return ["size", x.const, [[symbols.index(v), c] for v, c in x.terms]]
+    if callable(x):
+        raise TypeError(f"it calls back a Python function, {x!r}")
     raise TypeError(f"a host function needs a {type(x).__name__}")
 
 
