@@ -253,7 +253,9 @@ def call_native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def is_callback(x: Any) -> bool:
-    """Whether a library function's argument is a callable of the user's, whose body is to be staged."""
+    """Whether a library function's argument is a callable of the user's or of NumPy, whose call is to be staged."""
+    if callable(x) and not isinstance(x, type) and getattr(type(x), "__module__", "").startswith("numpy"):
+        return handler_of(x) is not None
     if isinstance(x, types.FunctionType):
         return not is_library(x)
     if isinstance(x, types.MethodType):
