@@ -7,6 +7,7 @@ import sys
 import aot
 import coldstart
 import dispatch
+import eager
 import emission
 import gradients
 import programs
@@ -15,6 +16,7 @@ from timing import save, show
 GROUPS = {
     "waiting": coldstart,
     "a call of ten elements": dispatch,
+    "without jit, and trees of arrays": eager,
     "programs": programs,
     "gradients": gradients,
     "ahead of time": aot,

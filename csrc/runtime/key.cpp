@@ -57,6 +57,14 @@ PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("A call's signature, hashab
 PyType_Spec spec = {"weft._runtime.Key", sizeof(KeyObject), 0,
                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
 
+// Slices compare by value, but have no hash before Python 3.12.
+Py_hash_t hash_static(PyObject* object) {
+  if (!PySlice_Check(object)) return PyObject_Hash(object);
+  auto* slice = reinterpret_cast<PySliceObject*>(object);
+  Ref parts(PyTuple_Pack(3, slice->start, slice->stop, slice->step));
+  return parts ? PyObject_Hash(parts.get()) : -1;
+}
+
 }  // namespace
 
 Key Key::copy(const Frame& frame, std::size_t from_word, std::size_t from_static) {
@@ -81,6 +89,15 @@ int same_static(PyObject* left, PyObject* right) {
     if (count != PyTuple_GET_SIZE(right)) return 0;
     for (Py_ssize_t index = 0; index < count; ++index) {
       int same = same_static(PyTuple_GET_ITEM(left, index), PyTuple_GET_ITEM(right, index));
+      if (same != 1) return same;
+    }
+    return 1;
+  }
+  if (PySlice_Check(left)) {
+    auto *a = reinterpret_cast<PySliceObject*>(left), *b = reinterpret_cast<PySliceObject*>(right);
+    for (auto [mine, other] :
+         {std::pair(a->start, b->start), std::pair(a->stop, b->stop), std::pair(a->step, b->step)}) {
+      int same = same_static(mine, other);
       if (same != 1) return same;
     }
     return 1;
@@ -118,7 +135,7 @@ bool hash_frame(const Frame& frame, std::uint64_t* result) {
   std::uint64_t hash = 0;
   for (Word value : frame.words) hash = mix(hash, value);
   for (std::size_t index = 0; index < frame.statics.size(); ++index) {
-    Py_hash_t part = PyObject_Hash(frame.statics[index]);
+    Py_hash_t part = hash_static(frame.statics[index]);
     if (part == -1) {
       if (PyErr_ExceptionMatches(PyExc_TypeError)) refuse_static(frame, index);
       return false;
@@ -133,7 +150,7 @@ bool hash_key(const Key& key, std::uint64_t* result) {
   std::uint64_t hash = 0;
   for (Word value : key.words) hash = mix(hash, value);
   for (const Ref& object : key.statics) {
-    Py_hash_t part = PyObject_Hash(object.get());
+    Py_hash_t part = hash_static(object.get());
     if (part == -1) return false;
     hash = mix(hash, static_cast<std::uint64_t>(part));
   }

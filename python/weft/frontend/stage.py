@@ -201,12 +201,14 @@ def active(state: Staging) -> Iterator[None]:
     # a staged call is some twenty of Python's own; the depth of the user's recursion is limited in `calls.run`
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, 20_000))
+    values.call_function.append(calls.call)
     values.capture_array.append(lambda x: state.captures.read(Source("value", x, None, None), x))
     try:
         with state, equalities(state.resolve):
             yield
     finally:
         values.capture_array.pop()
+        values.call_function.pop()
         sys.setrecursionlimit(limit)
 
 

@@ -32,6 +32,7 @@ from weft.numpy.ufuncs import ufunc
 from weft.runtime.at import OPTIONS, UPDATES
 from weft.runtime.places import fill_of, mode_of
 from weft.staged.indexing import Key, assigned, expand, getitem, parse, spec_shape
+from weft.staged.value import called
 
 #: The new content of a place: of what is there, and of the value for it.
 Combine = Callable[[Staged, Staged], Any]
@@ -95,13 +96,13 @@ class Place:
         k, access, inside = located(x, self._key, mode_of(mode), wrap_negative_indices)
 
         def applied(old: Staged, _: Any) -> Any:
-            return func(old)
+            return called(func, old)
 
         if k.basic or inside is not None or not (unique_indices or _is_mask(self._key)):
             new = changed(applied, of(x.atom), k, access, inside, of(lit(0, x.dtype)))
         else:
             old = emit("index", x, *k.operands, spec=k.spec, mode=access)
-            new = emit("store", x, array(func(old), x.dtype), *k.operands, spec=k.spec, mode=access)
+            new = emit("store", x, array(called(func, old), x.dtype), *k.operands, spec=k.spec, mode=access)
         return wrap(new.atom, x.flavour)
 
     def _changed(self, name: str | None, values: Any, mode: Any, from_end: bool) -> Any:
@@ -188,8 +189,8 @@ def located(x: Staged, key: Any, how: str, from_end: bool) -> tuple[Key, str, St
 def _not_negative(i: Staged, axis: int, size: Staged) -> None:
     ok = emit("ge", i, lit(0))
     check(
-        ok if not ok.sizes else emit("reduce_all", ok, axes=tuple(range(ok.ndim))), IndexError,
-        f"a negative index is out of bounds for axis {axis} with size {{}}: wrap_negative_indices is False", size,
+        ok if not ok.sizes else emit("reduce_and", ok, axes=tuple(range(ok.ndim))), IndexError,
+        f"a negative index is out of bounds for axis {axis} with size {{}}: wrap_negative_indices is False", size.atom,
     )  # fmt: skip
 
 

@@ -165,7 +165,7 @@ def _item(k: Any) -> Any:
     if isinstance(k, list | tuple):
         from weft.staged.sequence import to_array
 
-        return to_array(k)
+        return to_array(k) if len(k) else lift(np.empty(0, np.int64))
     if isinstance(k, np.ndarray) or (hasattr(k, "__array__") and not isinstance(k, Staged | np.generic)):
         return lift(k)
     return k

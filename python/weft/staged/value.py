@@ -361,6 +361,14 @@ def lift(x: Any) -> Staged:
 #: Set by the frontend: brings a captured array into the program as a hidden argument.
 capture_array: list[Callable[[Any], Staged]] = []
 
+#: Set by the frontend: calls a function of the user's on staged values.
+call_function: list[Callable[..., Any]] = []
+
+
+def called(fun: Callable[..., Any], *args: Any) -> Any:
+    """What a function given to a library function returns; it is staged, as if the program called it."""
+    return call_function[-1](fun, args, {}) if call_function else fun(*args)
+
 
 def constant_array(x: Any) -> Staged:
     """A concrete array that staged code uses."""
@@ -395,6 +403,8 @@ __all__ = [
     "Dim",
     "Staged",
     "View",
+    "call_function",
+    "called",
     "capture_array",
     "constant_array",
     "is_number",
