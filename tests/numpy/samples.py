@@ -42,7 +42,7 @@ IM = R.integers(-5, 9, (3, 4))
 U8 = np.array([[1, 200, 3], [77, 0, 255]], "u1")
 B = np.array([True, False, True, True, False, True])
 NAN = np.array([[1.0, np.nan, 3.0, -2.0], [np.nan, 5.0, 2.0, 0.5], [1.5, 2.5, np.nan, np.nan]])
-Q = np.array([0.1, 0.35, 0.8])
+Q = np.array([0.13, 0.37, 0.82])
 POINTS = R.normal(size=(20, 2))
 
 _UNARY = (
@@ -181,6 +181,8 @@ NUMERICS = _rows(
     ("np.polydiv([1, 3, 2], [1, 1])", ()), ("np.polydiv(a[0][:2], a[0])", (V,)), ("np.polyder(a[0])", (V,)),
     ("np.polyder(a[0], 2)", (I,)), ("np.polyint(a[0], 2, [1, 2])", (V,)), ("np.polyint(a[0])", (I,)),
     ("np.sort(np.roots(a[0]))", (np.array([0.0, 2, -1, 3, 5, 0, 0]),), "np.sort(np.roots(a[0]).astype(complex))"),
+    ("np.polymul(a[0], a[1], trim_leading_zeros=False)", (V, W), "np.polymul(a[0], a[1])"),
+    ("np.polydiv(a[0], a[1], trim_leading_zeros=False)[0]", (V, W[:3].copy()), "np.polydiv(a[0], a[1])[0]"),
     ("np.poly(a[0])", (V,)), ("np.poly(a[0])", (S,)), ("np.poly([])", ()),
     ("np.polyfit(a[0], a[1], 2)", (V, W)), ("np.polyfit(a[0], a[1], 1, w=a[1])", (V, W)),
     ("np.polyfit(a[0], a[1], 1, cov=True)", (V, W)), ("np.polyfit(a[0], a[1], 1)", (V, np.stack([W, V * 2], 1))),
@@ -198,7 +200,7 @@ LINALG = _rows(
         "svdvals", "trace", "vector_norm", "norm", "diagonal", "eigh",
     )],
     *[(f"np.linalg.{f}(a[0], a[1])", (P, S)) for f in ("solve", "matmul", "tensordot", "vecdot")],
-    ("np.sort(np.linalg.eigvals(a[0]))", (S.astype(complex),)), ("np.linalg.outer(a[0], a[1])", (V, W)),
+    ("np.sort(np.linalg.eigvals(a[0]))", (S + 1j * S.T,)), ("np.linalg.outer(a[0], a[1])", (V, W)),
     ("np.abs(np.linalg.eig(a[0])[1])", (S.astype(complex),)), ("np.linalg.cross(a[0], a[1])", (V[:3].copy(), W[:3].copy())),
     ("np.linalg.lstsq(a[0], a[1])", (M.T.copy(), V[:4].copy())), ("np.linalg.matrix_power(a[0], 3)", (S,)),
     ("np.linalg.multi_dot([a[0], a[1]])", (M, S)), ("np.abs(np.linalg.qr(a[0])[1])", (S,)),
@@ -214,6 +216,15 @@ FFT = _rows(
 )  # fmt: skip
 
 SAMPLES = [*ELEMENTWISE, *SHAPES, *EDITS, *REDUCTIONS, *SORTING, *NUMERICS, *LINALG, *FFT]
+
+#: Sizes of results depend on data: a batch of them is refused. With ``size=`` they do not.
+RAGGED = (
+    "unique", "union1d", "intersect1d", "setdiff1d", "setxor1d", "trim_zeros", "polymul", "polydiv", "roots", "lstsq",
+    "delete(a[0], a[0]", "extract", "compress", "nonzero", "argwhere",
+)  # fmt: skip
+
+#: Samples at points where there is no derivative, or none is defined.
+KINKS = ("trim_zeros", "unique", "mode='fill'", "roots", "eig(", "qr(", "svd(", "float32")
 
 #: Functions that write into an argument, which is an array of NumPy; staged code only.
 IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis"}

@@ -31,8 +31,10 @@ from weft.numpy.common import (
     shape_of,
     size_of,
     spread,
+    static_bool,
     static_int,
     truth,
+    under,
 )  # fmt: skip
 from weft.numpy.joining import concatenate
 from weft.numpy.registry import implements
@@ -91,7 +93,21 @@ def delete(arr: Any, obj: Any, axis: Any = None, *, assume_unique_indices: Any =
         places = iota(n - 1)
         return gather(x, emit("add", places, astype(emit("ge", places, at), i64)), k, "fast")
     kept = emit("store", full(lit(True, bool_), (n,)), lit(False, bool_), at, spec=(Gather(),), mode="fast")
-    return gather(x, of(prim("mask_indices")(kept.atom)[1]), k, "fast")
+    rest = of(prim("mask_indices")(kept.atom)[1])
+    gone = _how_many(obj, n, at, static_bool(assume_unique_indices, "assume_unique_indices"))
+    return gather(x, rest if gone is None else under(rest, (n - gone,)), k, "fast")
+
+
+def _how_many(obj: Any, n: Any, at: Staged, unique: bool) -> Any:
+    """How many positions an index names, where that does not depend on data."""
+    if unique or isinstance(obj, slice):
+        return at.sizes[0]
+    if isinstance(obj, list | tuple | range) and all(isinstance(i, int) for i in obj):
+        if len({i < 0 for i in obj}) <= 1:
+            return len(set(obj))
+        if isinstance(n, int):
+            return len({i % n for i in obj})
+    return None
 
 
 @implements(np.insert)

@@ -87,15 +87,32 @@ def polysub(a1: Any, a2: Any) -> Any:
     return ufunc(np.subtract, *_padded(a1, a2))
 
 
-@implements(np.polymul)
-def polymul(a1: Any, a2: Any) -> Any:
-    """The product of two polynomials, without leading zeros."""
-    return convolve(_trimmed(_row(a1)), _trimmed(_row(a2)))
+def _np_polymul(a1: Any, a2: Any, *, trim_leading_zeros: Any = True) -> Any:
+    if trim_leading_zeros:
+        return np.polymul(a1, a2)
+    return np.convolve(np.atleast_1d(a1), np.atleast_1d(a2))
 
 
-@implements(np.polydiv)
-def polydiv(u: Any, v: Any) -> Any:
-    """The quotient of two polynomials and the remainder, without leading zeros."""
+@implements(np.polymul, run=_np_polymul)
+def polymul(a1: Any, a2: Any, *, trim_leading_zeros: Any = True) -> Any:
+    """The product of two polynomials, without leading zeros unless they are to stay."""
+    x, y = _row(a1), _row(a2)
+    if static_bool(trim_leading_zeros, "trim_leading_zeros"):
+        x, y = _trimmed(x), _trimmed(y)
+    return convolve(x, y)
+
+
+def _np_polydiv(u: Any, v: Any, *, trim_leading_zeros: Any = True) -> Any:
+    q, r = np.polydiv(u, v)
+    if trim_leading_zeros:
+        return q, r
+    return q, np.concatenate([np.zeros(np.size(u) - np.size(r), r.dtype), r])
+
+
+@implements(np.polydiv, run=_np_polydiv)
+def polydiv(u: Any, v: Any, *, trim_leading_zeros: Any = True) -> Any:
+    """The quotient of two polynomials and the remainder, without leading zeros unless they are to stay."""
+    trim = static_bool(trim_leading_zeros, "trim_leading_zeros")
     x, y = _row(u), _row(v)
     x, y = common(ufunc(np.add, x, 0.0), ufunc(np.add, y, 0.0))
     b, ctx = current().builder, current()
@@ -104,7 +121,7 @@ def polydiv(u: Any, v: Any) -> Any:
     if not ctx.about_shapes(gap):
         raise unsupported("a quotient of polynomials of run-time length", "give coefficients of known length")
     if not (ctx.at_least(gap, 0) or ctx.decide(">=", gap, "which polynomial is longer")):
-        return full(lit(0, x.dtype), (1,)), _rest(x)
+        return full(lit(0, x.dtype), (1,)), _rest(x) if trim else x
     scale = ufunc(np.divide, 1.0, getitem(y, 0))
     k, rest, q = Var(lit(0).type), Var(x.atom.type), Var(full(lit(0, x.dtype), (gap + 1,)).atom.type)
     with b.scope((k, rest, q)) as block:
@@ -114,7 +131,7 @@ def polydiv(u: Any, v: Any) -> Any:
         placed = emit("store", of(q), reshape(factor, (1,)), of(k), spec=(Span(1),), mode="fast")
         block.results = (emit("store", of(rest), left, of(k), spec=(Span(n),), mode="fast").atom, placed.atom)
     left, quotient = [of(a) for a in b.for_(gap + 1, (x.atom, full(lit(0, x.dtype), (gap + 1,)).atom), block)]
-    return quotient, _rest(left)
+    return quotient, _rest(left) if trim else left
 
 
 def _rest(x: Staged) -> Staged:
