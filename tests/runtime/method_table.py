@@ -61,7 +61,7 @@ CALLS: dict[str, list[str]] = {
     "trace": ["x.trace()", "x.trace(offset=1)", "i[:4].reshape(2, 2).trace(dtype='float32')"],
     "transpose": ["x.transpose()", "x.transpose(1, 0)", "x.transpose((0, 1))", "x.transpose(None)"],
     "var": ["x.var()", "z.var(axis=1)", "i.var(ddof=1)"],
-    "view": ["x.view('float64')"],
+    "view": ["x.view('float64')", "x.view('int64')", "i.view('uint64')", "x[1].view('uint64')"],
     "__operators__": [
         "x + 1", "1 - x", "x * x", "x / 2.0", "i // 2", "i % 3", "x ** 2", "2 ** i", "x @ x.T", "i & 3", "i | 8",
         "i ^ i[::-1]", "i << 2", "i >> 1", "-x", "+x", "~i", "~b", "abs(x)", "divmod(i, 3)", "x < 0.5", "x >= s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import fractions
+import math
 import operator
 import pickle
 import subprocess
@@ -229,6 +230,7 @@ def test_iteration_and_membership() -> None:
 def test_numbers() -> None:
     assert [10, 20, 30][wnp.array(1)] == 20 and list(range(3))[wnp.array(0) : wnp.array(2)] == [0, 1]
     assert bool(wnp.array(0.0)) is False and bool(wnp.array([2])) is True
+    assert math.trunc(wnp.array(-2.5)) == -2 and math.floor(wnp.array(-2.5)) == -3 and math.ceil(wnp.array(2.5)) == 3
     with pytest.raises(ValueError, match="truth value of an array with more than one element is ambiguous"):
         bool(wnp.ones(2))
     with pytest.raises(ValueError, match="truth value of an empty array"):
@@ -287,6 +289,10 @@ def test_other_classes_may_answer() -> None:
     np.testing.assert_array_equal(x + Converts(), [2.0, 2.0])
     with pytest.raises(TypeError, match="unsupported operand"):
         x + fractions.Fraction(1, 2)
+    masked = x + np.ma.array([1.0, 2.0], mask=[0, 1])
+    assert isinstance(masked, np.ma.MaskedArray) and masked.mask.tolist() == [False, True]
+    with pytest.raises(TypeError, match="unsupported operand"):  # the mask would be lost
+        np.ma.array([1.0, 2.0]) + x
 
 
 # -- trees and devices -------------------------------------------------------------------------------------------------

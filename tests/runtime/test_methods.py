@@ -122,6 +122,21 @@ def test_what_only_eager_arrays_have() -> None:
         x.astype(int, casting="safe")
 
 
+def test_views_of_bits_write_through() -> None:
+    def change(x: Any) -> Any:
+        y = x.copy()
+        bits = y.view(np.int64)
+        bits[0] = 0
+        bits[1:] |= np.int64(1) << 63
+        return y, bits
+
+    for want, got in zip(change(np.abs(X)), weft.jit(change)(np.abs(X)), strict=True):
+        np.testing.assert_array_equal(got, want)
+    for dtype, kind in (("int32", "int32"), ("bool", "bool"), ("complex128", "complex128")):
+        with pytest.raises(StagingError, match=f"a view of float64 as {kind}"):
+            weft.jit(lambda x, dtype=dtype: x.view(dtype))(X)
+
+
 def test_the_namespace() -> None:
     x = wnp.asarray(X)
     assert x.__array_namespace__() is wnp is x.__array_namespace__(api_version="2024.12")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from weft.ir.nodes import Atom
+from weft.ir.types import ArrayType
 from weft.numpy import cumulative, elementwise, products, reductions, search, shape, sorting
 from weft.numpy.at import AtHelper
-from weft.numpy.common import array, cast, current, emit, of, op_error, product, size_object, unsupported
+from weft.numpy.common import array, cast, current, emit, of, op_error, prim, product, size_object, unsupported
 from weft.numpy.registry import ENTRIES, Entry
 from weft.numpy.ufuncs import UFUNCS
 from weft.runtime.missing import MISSING
 from weft.staged import arith
 from weft.staged.indexing import setitem
-from weft.staged.value import Staged, join_flavours, lift, py_kind, wrap
+from weft.staged.value import Staged, View, join_flavours, lift, py_kind, wrap
 
 
 class Attribute:
@@ -148,13 +151,34 @@ def _partition(x: Any, kth: Any, axis: Any = -1, kind: Any = None, order: Any = 
     _sort(x, axis)
 
 
+@dataclass(frozen=True, slots=True)
+class BitsView(View):
+    """The same bits read as another dtype of that size."""
+
+    old: np.dtype[Any]
+    new: np.dtype[Any]
+
+    def get(self, base: Atom) -> Atom:
+        out: Atom = prim("bitcast")(base, dtype=self.new)
+        return out
+
+    def put(self, base: Atom, value: Atom) -> Atom:
+        out: Atom = prim("bitcast")(value, dtype=self.old)
+        return out
+
+
 def _view(x: Any, dtype: Any = None, type: Any = None) -> Any:
     """The same bytes read as another dtype."""
-    if dtype is None or np.dtype(dtype) == x.dtype:
+    target = x.dtype if dtype is None else np.dtype(dtype)
+    if type is not None:
+        raise unsupported("x.view(type=...)", "arrays of compiled code have no other type")
+    if target == x.dtype:
         return x
-    raise unsupported(
-        "x.view(dtype) in compiled code", "weft.lax.bitcast_convert_type(x, dtype) reads bits as another dtype"
-    )
+    if target.itemsize != x.dtype.itemsize or not {target.kind, x.dtype.kind} <= set("iuf"):
+        raise unsupported(
+            f"a view of {x.dtype} as {target}", "weft.lax.bitcast_convert_type reads integers and floats in parts"
+        )
+    return x.viewed(BitsView(x.dtype, target), ArrayType(target, x.type.shape))
 
 
 def _to_device(x: Any, device: Any, *, stream: Any = None) -> Any:

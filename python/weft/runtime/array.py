@@ -55,7 +55,7 @@ def _wrap(x: Any) -> Any:
 def _is_operand(x: Any) -> bool:
     """Whether arrays take ``x`` for an operand; else its own class is asked."""
     if isinstance(x, Array | np.ndarray | np.generic | int | float | complex | list | tuple):
-        return True
+        return not isinstance(x, np.ma.MaskedArray)  # its mask would be lost
     kind = type(x)
     asks = getattr(kind, "__array_ufunc__", 0) is None or getattr(kind, "__array_priority__", 0) > 100
     return hasattr(kind, "__array__") and not asks and not _staged(x)
@@ -191,6 +191,9 @@ class Array(_runtime.ArrayBase):
 
     def __index__(self) -> int:
         return operator.index(self._view())
+
+    def __trunc__(self) -> Any:
+        return math.trunc(self.item())
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(self.item()) if digits is None else self.round(digits)
