@@ -46,12 +46,14 @@ class Builder:
     """Appends statements to the current block.
 
     Equal pure operations are emitted once: a later one in the same block, or in a block inside it, gets the earlier
-    variable. Operations on literals are folded. ``loc`` is attached to what is emitted.
+    variable. Operations on literals are folded. ``loc`` is attached to what is emitted. ``makers`` holds the operation
+    behind each integer scalar that one computes.
     """
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self._known: list[dict[Any, tuple[Var, ...]]] = []
+        self.makers: dict[Var, Op] = {}
         self.loc: Loc | None = None
 
     def __enter__(self) -> Builder:
@@ -140,7 +142,10 @@ class Builder:
             outs = tuple([Var(t) for t in types])
         for o, name in zip(outs, names, strict=False):
             o.name = name
-        self.append(Op(prim, args, attrs, outs, self.loc))
+        made = Op(prim, args, attrs, outs, self.loc)
+        self.append(made)
+        if prim.effect == "" and len(outs) == 1 and not outs[0].type.shape and outs[0].type.dtype.kind in "iub":
+            self.makers[outs[0]] = made
         if key is not None and self._known:
             self._known[-1][key] = outs
         return outs

@@ -14,7 +14,7 @@ from typing import Any
 
 from weft.errors import TracerIntegerConversionError, UnexpectedTracerError
 from weft.ir.builder import Builder
-from weft.ir.nodes import Loc, Var
+from weft.ir.nodes import Atom, Lit, Loc, Var, vars_in_static
 from weft.ir.sizes import Dim, Size, affine, dim, eval_size, map_size, size_vars
 from weft.staged.active import stack, staging
 
@@ -156,7 +156,7 @@ class Context:
 
     def fix(self, size: Size, why: str) -> int:
         """The number that ``size`` is in this call; later calls must agree, or are staged anew."""
-        size = self.resolve(size)
+        size = self._settled(size, why)
         if isinstance(size, int):
             return size
         n = self.number(size)
@@ -166,9 +166,40 @@ class Context:
         self._equate(size - n, why)
         return n
 
+    def _settled(self, size: Size, why: str) -> Size:
+        """A size in which integers computed from the arguments' sizes (``n // 2``) are numbers, those sizes fixed."""
+        size = self.resolve(size)
+        for v in size_vars(size):
+            found: set[Var] = set()
+            if v not in self.hints and self._computed(v, found) is not None:
+                for base in found:
+                    self.fix(dim(base), why)
+                n = self._computed(v, found)
+                assert n is not None
+                self.known[v] = n
+        return self.resolve(size)
+
+    def _computed(self, a: Atom, bases: set[Var]) -> Any:
+        """The value in this call of an integer that follows from the arguments' sizes, which are added to ``bases``."""
+        if isinstance(a, Lit):
+            return a.value
+        if a in self.known or a in self.hints:
+            size = self.resolve(dim(a))
+            bases.update(size_vars(size))
+            return self.number(size)
+        made = self.builder.makers.get(a)
+        if made is None:
+            return None
+        values = [self._computed(x, bases) for x in made.args]
+        if any([v is None for v in values]) or any(vars_in_static(x) for x in made.attrs.values()):
+            return None
+        types = [x.type.dtype.type for x in made.args]
+        value = made.prim.numpy(*[t(v) for t, v in zip(types, values, strict=True)], **made.attrs)
+        return int(value)
+
     def decide(self, kind: str, size: Size, why: str) -> bool:
         """Whether ``size kind 0`` holds in this call; recorded as a guard."""
-        size = self.resolve(size)
+        size = self._settled(size, why)
         n = self.number(size)
         if n is None:
             raise NeedsStatic(None, why + ", but it is only known at run time", remedy=_KNOWN, loc=self.loc)
