@@ -328,3 +328,27 @@ def test_learnt_types_do_not_leak_between_calls():
     got = f(1.5, 3, 2)
     assert got == (6.0, 12, [4, 10.0, 12])
     assert [type(v) for v in (got[0], got[1], *got[2])] == [float, int, int, float, int]
+
+
+def test_a_number_that_follows_from_sizes_is_known_and_they_are_guarded():
+    @weft.jit
+    def f(x):
+        half = len(x) // 2
+        return (1.0,) * max(half, 2), x.reshape(2, half)
+
+    assert len(f(np.arange(8.0))[0]) == 4
+    assert len(f(np.arange(6.0))[0]) == 3  # not the program of the first call
+    assert f(np.arange(6.0))[1].shape == (2, 3)
+    assert [r.split(":")[0] for r in f.cache_info().reasons] == ["first call", "guard failed"]
+
+
+def test_a_number_that_a_loop_computes_is_not_known():
+    @weft.jit
+    def f(x):
+        n = 0
+        for i in range(len(x)):
+            n = n + i // 2
+        return (1.0,) * n
+
+    with pytest.raises(weft.StagingError, match="only known at run time"):
+        f(np.arange(5.0))
