@@ -47,7 +47,7 @@ from weft.numpy.grids import c_, mgrid, ogrid, r_
 from weft.numpy.host import load
 from weft.numpy.registry import MEANINGS as _MEANINGS
 from weft.numpy.registry import PUBLIC as _PUBLIC
-from weft.numpy.standard import __array_namespace_info__, isdtype
+from weft.numpy.standard import __array_namespace_info__, can_cast, finfo, iinfo, isdtype
 from weft.runtime.dlpack import from_dlpack
 
 __array_api_version__ = _standard.API_VERSION

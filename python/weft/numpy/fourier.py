@@ -324,19 +324,31 @@ def _frequencies(numbers: Staged, n: Any, d: Any) -> Any:
     return ufunc(np.multiply, numbers, step)
 
 
-@implements(np.fft.fftfreq, module=FFT, creates=True)
-def fftfreq(n: Any, d: Any = 1.0) -> Any:
+def _np_fftfreq(n: Any, d: Any = 1.0, *, dtype: Any = None) -> Any:
+    out = np.fft.fftfreq(n, d)
+    return out if dtype is None else out.astype(dtype)
+
+
+@implements(np.fft.fftfreq, module=FFT, creates=True, run=_np_fftfreq)
+def fftfreq(n: Any, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies of a transform of ``n`` points ``d`` apart."""
     k = array(arange(n), i64)
     count = array(n, i64)
     negative = ufunc(np.greater_equal, ufunc(np.multiply, k, 2), count)
     from weft.numpy.elementwise import where
 
-    return _frequencies(where(negative, ufunc(np.subtract, k, count), k), n, d)
+    out = _frequencies(where(negative, ufunc(np.subtract, k, count), k), n, d)
+    return out if dtype is None else astype(out, np.dtype(dtype))
 
 
-@implements(np.fft.rfftfreq, module=FFT, creates=True)
-def rfftfreq(n: Any, d: Any = 1.0) -> Any:
+def _np_rfftfreq(n: Any, d: Any = 1.0, *, dtype: Any = None) -> Any:
+    out = np.fft.rfftfreq(n, d)
+    return out if dtype is None else out.astype(dtype)
+
+
+@implements(np.fft.rfftfreq, module=FFT, creates=True, run=_np_rfftfreq)
+def rfftfreq(n: Any, d: Any = 1.0, *, dtype: Any = None, device: Any = None) -> Any:
     """The frequencies of `rfft`."""
     half = n // 2 + 1 if isinstance(n, int) else ufunc(np.add, ufunc(np.floor_divide, n, 2), 1)
-    return _frequencies(array(arange(half), i64), n, d)
+    out = _frequencies(array(arange(half), i64), n, d)
+    return out if dtype is None else astype(out, np.dtype(dtype))

@@ -23,10 +23,8 @@ generic, number, integer, inexact, floating = _np.generic, _np.number, _np.integ
 signedinteger, unsignedinteger, complexfloating = _np.signedinteger, _np.unsignedinteger, _np.complexfloating
 character, flexible, object_ = _np.character, _np.flexible, _np.object_
 
-dtype, finfo, iinfo = _np.dtype, _np.finfo, _np.iinfo
-issubdtype, promote_types, can_cast, broadcast_shapes = (
-    _np.issubdtype, _np.promote_types, _np.can_cast, _np.broadcast_shapes
-)  # fmt: skip
+dtype = _np.dtype
+issubdtype, promote_types, broadcast_shapes = _np.issubdtype, _np.promote_types, _np.broadcast_shapes
 get_printoptions, set_printoptions, printoptions = _np.get_printoptions, _np.set_printoptions, _np.printoptions
 
 __all__ = [n for n in dir() if not n.startswith("__") and n not in ("annotations", "_np")]

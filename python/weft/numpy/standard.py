@@ -55,6 +55,54 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     return bool(np.isdtype(np.dtype(dtype), plain(kind)))
 
 
+def _dtype_of(x: Any) -> Any:
+    """The dtype of an array; anything else is one, or names one."""
+    return getattr(x, "dtype", x) if not isinstance(x, type) else x
+
+
+def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
+    """Whether a dtype, or an array's, can be converted to another.
+
+    Parameters
+    ----------
+    from_, to
+        Dtypes or arrays.
+    casting
+        What is allowed: "no", "equiv", "safe", "same_kind" or "unsafe".
+
+    Examples
+    --------
+    >>> import weft.numpy as wnp
+    >>> wnp.can_cast(wnp.int32, wnp.float64), wnp.can_cast(wnp.arange(2), wnp.int8)
+    (True, False)
+    """
+    return np.can_cast(_dtype_of(from_), _dtype_of(to), casting)
+
+
+def finfo(type: Any, /) -> Any:
+    """The limits of a floating dtype, or of an array's.
+
+    Examples
+    --------
+    >>> import weft.numpy as wnp
+    >>> float(wnp.finfo(wnp.float32).eps)
+    1.1920928955078125e-07
+    """
+    return np.finfo(_dtype_of(type))
+
+
+def iinfo(type: Any, /) -> Any:
+    """The limits of an integer dtype, or of an array's.
+
+    Examples
+    --------
+    >>> import weft.numpy as wnp
+    >>> wnp.iinfo(wnp.int8).max
+    127
+    """
+    return np.iinfo(_dtype_of(type))
+
+
 # -- inspection --------------------------------------------------------------------------------------------------------
 
 _KINDS: dict[str, str] = {"b": "bool", "i": "signed integer", "u": "unsigned integer", "f": "real floating",

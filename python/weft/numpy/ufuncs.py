@@ -12,7 +12,8 @@ from weft.ir.nodes import Atom, Lit, lit
 from weft.ir.types import DType, bool_, is_complex, is_inexact, is_integer
 from weft.numpy.common import Staged, broadcast_shapes, broadcast_to, cast, current, op_error, prim, unsupported, value
 from weft.numpy.registry import ENTRIES, Entry, enter
-from weft.staged.arith import weak_literal
+from weft.staged.arith import result_dtype, weak_literal
+from weft.staged.compare import compare, integer_dtypes, ordered
 from weft.staged.value import wrap
 
 Body = Callable[..., Any]
@@ -39,8 +40,11 @@ def apply(uf: np.ufunc, body: Body, xs: Sequence[Any], dtype: Any = None) -> Any
     vs = [value(x) for x in xs]
     dtypes = loop_dtypes(uf, vs, dtype)
     ins, outs = dtypes[: uf.nin], dtypes[uf.nin :]
-    if outs[0] == bool_ and uf.nin == 2 and ins[0] != bool_ and is_integer(ins[0]):
-        ins = _comparable(vs, ins)
+    mixed = None
+    if outs[0] == bool_ and uf.nin == 2:
+        mixed = integer_dtypes(vs[0], vs[1], result_dtype(*vs))
+    if mixed is not None:
+        ins = mixed
     else:
         for x, d in zip(xs, ins, strict=True):
             weak_literal(x, d)
@@ -50,21 +54,6 @@ def apply(uf: np.ufunc, body: Body, xs: Sequence[Any], dtype: Any = None) -> Any
     if uf.nout == 1:
         return wrap(cast(results, outs[0]), "weft")
     return tuple([wrap(cast(r, d), "weft") for r, d in zip(results, outs, strict=True)])
-
-
-def _comparable(vs: Sequence[Staged], ins: tuple[DType, ...]) -> tuple[DType, ...]:
-    """Integer comparisons are exact whatever the dtypes: a Python int outside the array's dtype is no error."""
-    if ins[0] != ins[1]:
-        return ins
-    info = np.iinfo(ins[0])
-    for k, v in enumerate(vs):
-        if v.flavour != "py" or not isinstance(v.atom, Lit):
-            continue
-        if not info.min <= int(v.atom.value) <= info.max:
-            if ins[0] == np.dtype(np.uint64):
-                return (np.dtype(np.int64), ins[1]) if k == 0 else (ins[0], np.dtype(np.int64))
-            return (np.dtype(np.int64), np.dtype(np.int64))
-    return ins
 
 
 def _define(uf: np.ufunc, body: Body, doc: str) -> Callable[..., Any]:
@@ -178,9 +167,11 @@ def _power(x: Atom, y: Atom) -> Any:
 
 
 def _logaddexp2(x: Atom, y: Atom) -> Any:
-    ln2 = math.log(2)
-    z = prim("logaddexp")(_scaled(ln2)(x), _scaled(ln2)(y))
-    return _scaled(1 / ln2)(z)
+    d = x.type.dtype
+    same = prim("eq")(x, y)
+    gap = prim("select")(same, lit(0, d), prim("sub")(x, y))
+    more = _scaled(1 / math.log(2))(prim("log1p")(prim("exp2")(prim("neg")(prim("abs")(gap)))))
+    return prim("add")(prim("maximum")(x, y), prim("select")(same, lit(1, d), more))
 
 
 def _heaviside(x: Atom, h: Atom) -> Any:
@@ -257,7 +248,7 @@ def _extreme(name: str, better: str) -> Body:
     def body(x: Atom, y: Atom) -> Any:
         if not is_complex(x.type.dtype):
             return prim(name)(x, y)
-        first = prim("bitor")(_ordered(better, x, y), _nan(y if name in ("fmax", "fmin") else x))
+        first = prim("bitor")(ordered(better, x, y), _nan(y if name in ("fmax", "fmin") else x))
         if name in ("fmax", "fmin"):
             return prim("select")(first, x, y)
         second = prim("bitand")(_nan(y), prim("logical_not")(_nan(x)))
@@ -266,37 +257,8 @@ def _extreme(name: str, better: str) -> Body:
     return body
 
 
-_BELOW = {"lt": True, "le": True, "ne": True, "gt": False, "ge": False, "eq": False}
-_MIRROR = {"lt": "gt", "le": "ge", "gt": "lt", "ge": "le", "eq": "eq", "ne": "ne"}
-
-
-def _ordered(name: str, x: Atom, y: Atom) -> Any:
-    """A comparison of complex numbers: of real parts, where these are equal of imaginary parts."""
-    (a, b), (c, d) = [(prim("real")(v), prim("imag")(v)) for v in (x, y)]
-    strict = "lt" if name in ("lt", "le") else "gt"
-    known = prim("logical_not")(prim("bitor")(prim("isnan")(b), prim("isnan")(d)))
-    apart = prim("bitand")(prim(strict)(a, c), known)
-    return prim("bitor")(apart, prim("bitand")(prim("eq")(a, c), prim(name)(b, d)))
-
-
 def _compare(name: str) -> Body:
-    def body(x: Atom, y: Atom) -> Any:
-        if is_complex(x.type.dtype) and name not in ("eq", "ne"):
-            return _ordered(name, x, y)
-        if x.type.dtype == y.type.dtype:
-            return prim(name)(x, y)
-        if x.type.dtype.kind == "u":
-            return _signed(_MIRROR[name], y, x)
-        return _signed(name, x, y)
-
-    return body
-
-
-def _signed(name: str, x: Atom, y: Atom) -> Any:
-    """A comparison of int64 with uint64: a negative number is below all of the other dtype."""
-    negative = prim("lt")(x, lit(0, x.type.dtype))
-    same = prim(name)(cast(x, y.type.dtype), y)
-    return prim("select")(negative, lit(_BELOW[name], bool_), same)
+    return lambda x, y: compare(name, x, y)
 
 
 def _floordiv(x: Atom, y: Atom) -> Any:

@@ -13,6 +13,7 @@ from weft.ir.nodes import Atom, Lit, lit
 from weft.ir.primitive import REGISTRY, Primitive
 from weft.ir.sizes import Dim, Size
 from weft.ir.types import DType, bool_, c128, f64, i64, is_complex, is_inexact
+from weft.staged.compare import compare, integer_dtypes
 from weft.staged.context import current
 from weft.staged.value import Staged, is_number, join_flavours, lift, py_kind, size_object, wrap
 
@@ -327,7 +328,13 @@ def _compare(name: str, symbol: str) -> Callable[[Any, Any], Any]:
                 out.fact = (kind, size)
                 return out
         dtype = result_dtype(x, y)
-        return elementwise(name, (x, y), dtype, title=symbol)
+        mixed = integer_dtypes(a, b, dtype)
+        if mixed is None and not (is_complex(dtype) and name not in ("eq", "ne") and not _all_py(a, b)):
+            return elementwise(name, (x, y), dtype, title=symbol)
+        shape = broadcast_shapes(symbol, a.sizes, b.sizes)
+        ins = mixed or (dtype, dtype)
+        left, right = [broadcast_to(cast(v.atom, d), shape) for v, d in zip((a, b), ins, strict=True)]
+        return wrap(compare(name, left, right), join_flavours(a.flavour, b.flavour))
 
     return apply
 
