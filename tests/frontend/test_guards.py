@@ -352,3 +352,17 @@ def test_a_number_that_a_loop_computes_is_not_known():
 
     with pytest.raises(weft.StagingError, match="only known at run time"):
         f(np.arange(5.0))
+
+
+def test_derivatives_of_arrays_whose_sizes_became_numbers():
+    def f(x):
+        half = len(x) // 2
+        y = np.sin(x[:half])
+        z = y.reshape(half // 2, 2)
+        return np.sum(np.where(z > 0, z, np.zeros((int(half // 2), 2))) * y.reshape(z.shape))
+
+    x = np.linspace(0.1, 2.0, 8)
+    want = np.zeros(8)
+    want[:4] = np.sin(2 * x[:4])
+    np.testing.assert_allclose(weft.grad(f)(x), want)
+    np.testing.assert_allclose(weft.vmap(weft.grad(f))(np.stack([x, x]))[1], want)

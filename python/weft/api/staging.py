@@ -10,6 +10,7 @@ from weft.errors import StagingError
 from weft.frontend import calls
 from weft.frontend.frame import State
 from weft.frontend.merge import AlwaysRaises, existed, mark_now
+from weft.frontend.stage import resolved
 from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Function, Renamer, Var
 from weft.ir.sizes import Size
@@ -101,7 +102,8 @@ def stage_inner(
         )
     block.results = tuple(results)
     name = getattr(fun, "__name__", "function")
-    return Inner(Function(name, block), tree, written)
+    f = Function(name, block)
+    return Inner(resolved(f, s) if s.settled else f, tree, written)
 
 
 def inline(f: Function, args: Sequence[Atom]) -> list[Atom]:

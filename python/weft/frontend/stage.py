@@ -383,10 +383,18 @@ def close(
     return Function(name, Block(closed, [*head, *stmts], renamer.all(tuple(atoms))), sizes, updates)
 
 
+def resolved(f: Function, state: State) -> Function:
+    """A copy of a function inside a staging, each size under its representative: transformations rename variables."""
+    renamer = _Closer(state)
+    params = renamer.bind_all(f.params)
+    stmts = [renamer.stmt(s) for s in f.body.stmts]
+    return Function(f.name, Block(params, stmts, renamer.all(f.results)), loc=f.loc)
+
+
 class _Closer(Renamer):
     """Copies a function, each size under its representative."""
 
-    def __init__(self, state: Staging) -> None:
+    def __init__(self, state: State) -> None:
         super().__init__()
         self.state = state
 

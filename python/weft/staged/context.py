@@ -103,6 +103,8 @@ class Context:
         What must hold of a later call for this artifact to serve it.
     axes
         The sizes of the named axes that are mapped around the function being staged, outermost first.
+    settled
+        Integers computed from sizes that became numbers: they are among ``known``.
     """
 
     builder: Builder = field(default_factory=Builder)
@@ -115,6 +117,7 @@ class Context:
     loc: Loc | None = None
     stopped: list[Callable[[], None]] = field(default_factory=list)
     axes: dict[str, Size] = field(default_factory=dict)
+    settled: set[Var] = field(default_factory=set)
 
     def __enter__(self) -> Context:
         import weft.primitives  # noqa: F401  (declares them; not needed before something is staged)
@@ -177,6 +180,7 @@ class Context:
                 n = self._computed(v, found)
                 assert n is not None
                 self.known[v] = n
+                self.settled.add(v)
         return self.resolve(size)
 
     def _computed(self, a: Atom, bases: set[Var]) -> Any:
