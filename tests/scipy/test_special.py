@@ -210,14 +210,14 @@ class Ufunc:
 
 def test_scipys_functions_are_known_by_identity(monkeypatch):
     module = types.ModuleType("scipy.special")
-    module.erf, module.spacing = Ufunc("erf"), np.spacing
+    module.erf, module.datetime = Ufunc("erf"), np.datetime_data
     monkeypatch.setitem(sys.modules, "scipy.special", module)
     out = weft.jit(lambda x: module.erf(x) + 1.0)(np.array([0.0, 0.5]))
     assert type(out) is np.ndarray
     np.testing.assert_allclose(out, [1.0, 1.5204998778130465], rtol=1e-15)
     np.testing.assert_allclose(weft.grad(lambda x: module.erf(x))(0.0), 2 / np.sqrt(np.pi))
-    with pytest.raises(weft.StagingError, match="numpy.spacing' is not compiled"):
-        weft.jit(lambda x: module.spacing(x))(1.0)
+    with pytest.raises(weft.StagingError, match="datetime_data' is not compiled"):
+        weft.jit(lambda x: module.datetime(x))(1.0)
 
 
 def test_imports_are_lazy():

@@ -7,6 +7,7 @@ flavour results have, where ``out=`` goes and what is said of unknown keywords i
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -291,10 +292,21 @@ def native(function: Any) -> Callable[..., Any] | None:
         if module is not None and isinstance(name, str) and getattr(module, name, None) is function:
             importlib.import_module(ours)
             entry = ENTRIES_OF[ours].get(name)
-            if entry is not None:
-                NUMPY[function] = _staged("np", entry)
+            public = getattr(sys.modules[ours], name, None)
+            if entry is not None or callable(public):
+                NUMPY[function] = _staged("np", entry) if entry is not None else _plain(public)
                 return NUMPY[function]
     return None
+
+
+def _plain(public: Callable[..., Any]) -> Callable[..., Any]:
+    """What stands for a function of another package: weft's own, with NumPy's flavour."""
+
+    @functools.wraps(public)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return flavoured(public(*args, **kwargs), "np")
+
+    return function
 
 
 def _staged(flavour: str, entry: Entry) -> Callable[..., Any]:

@@ -10,6 +10,9 @@ import numpy as np
 
 import weft.numpy as wnp
 from weft.dtypes import default_float
+from weft.errors import StagingError
+from weft.staged.active import staging
+from weft.staged.context import current
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,22 +45,28 @@ def inexact(*xs: Any) -> list[Any]:
 
 
 def floating(name: str, *xs: Any) -> list[Any]:
-    """As `inexact`, for functions of real numbers.
+    """Arguments of a special function: as `inexact`, but float16 becomes float64, as SciPy has it.
 
     Raises
     ------
-    TypeError
+    StagingError
         An argument is complex.
     """
     found = inexact(*xs)
-    if found[0].dtype.kind == "c":
-        raise TypeError(f"{name}() takes real numbers, not {found[0].dtype}")
-    return found
+    kind = found[0].dtype
+    if kind.kind == "c":
+        raise unsupported(f"scipy.special.{name} of complex numbers")
+    return found if kind.itemsize > 2 else [as_array(x, np.float64) for x in found]
 
 
 def constant(value: float, like: Any) -> Any:
     """A number in another array's dtype."""
     return wnp.asarray(value, dtype=like.dtype)
+
+
+def unsupported(what: str, remedy: str = "") -> StagingError:
+    """The error for what is not there, with the user's line while staging."""
+    return StagingError(what, remedy=remedy, loc=current().loc if staging() else None)
 
 
 def truth(x: Any, what: str) -> bool:

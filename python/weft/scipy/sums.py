@@ -61,4 +61,34 @@ def logsumexp(
     return wnp.where(total < 0, wnp.nan, wnp.log(wnp.abs(total)) + top)
 
 
-__all__ = ["logsumexp", "peak"]
+@quiet
+def softmax(x: Any, axis: Any = None) -> Any:
+    """``exp(x)`` scaled to sum to 1 over axes, all by default.
+
+    Examples
+    --------
+    >>> from weft.scipy import special
+    >>> special.softmax([1000.0, 1000.0])
+    Array([0.5, 0.5])
+    """
+    (x,) = inexact(x)
+    parts = wnp.exp(x - peak(x, axis))
+    return parts / wnp.sum(parts, axis, keepdims=True)
+
+
+@quiet
+def log_softmax(x: Any, axis: Any = None) -> Any:
+    """``log(softmax(x))`` over axes, all by default, without losing small values.
+
+    Examples
+    --------
+    >>> from weft.scipy import special
+    >>> special.log_softmax([1000.0, 0.0])
+    Array([    0., -1000.])
+    """
+    (x,) = inexact(x)
+    low = x - peak(x, axis)
+    return low - wnp.log(wnp.sum(wnp.exp(low), axis, keepdims=True))
+
+
+__all__ = ["log_softmax", "logsumexp", "peak", "softmax"]
