@@ -20,33 +20,38 @@ class Same:
         self.fun = fun
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Same) and _same(self.fun, other.fun)
+        return isinstance(other, Same) and _same(self.fun, other.fun, ())
 
     def __hash__(self) -> int:
         fun = self.fun.func if isinstance(self.fun, functools.partial) else self.fun
         return hash(getattr(fun, "__code__", None) or id(fun))
 
 
-def _same(f: Any, g: Any) -> bool:
-    if f is g:
+Pairs = tuple[tuple[int, int], ...]
+
+
+def _same(f: Any, g: Any, above: Pairs) -> bool:
+    """Whether two functions are one or alike; those in ``above`` are being compared (functions may hold themselves)."""
+    if f is g or (id(f), id(g)) in above:
         return True
+    above = (*above, (id(f), id(g)))
     if isinstance(f, functools.partial):
         return (
             isinstance(g, functools.partial)
-            and _same(f.func, g.func)
-            and _all_same(f.args, g.args)
+            and _same(f.func, g.func, above)
+            and _all_same(f.args, g.args, above)
             and list(f.keywords) == list(g.keywords)
-            and _all_same(tuple(f.keywords.values()), tuple(g.keywords.values()))
+            and _all_same(tuple(f.keywords.values()), tuple(g.keywords.values()), above)
         )
     if type(f) is not type(g) or not inspect.isfunction(f) or f.__code__ is not g.__code__:
         return False
     names = f.__kwdefaults__ or {}, g.__kwdefaults__ or {}
     return (
         f.__globals__ is g.__globals__
-        and _all_same(f.__defaults__ or (), g.__defaults__ or ())
+        and _all_same(f.__defaults__ or (), g.__defaults__ or (), above)
         and list(names[0]) == list(names[1])
-        and _all_same(tuple(names[0].values()), tuple(names[1].values()))
-        and _all_same(_contents(f), _contents(g))
+        and _all_same(tuple(names[0].values()), tuple(names[1].values()), above)
+        and _all_same(_contents(f), _contents(g), above)
     )
 
 
@@ -57,11 +62,16 @@ def _contents(f: Any) -> tuple[Any, ...]:
         return (object(),)
 
 
-def _all_same(xs: Sequence[Any], ys: Sequence[Any]) -> bool:
-    return len(xs) == len(ys) and all(
-        x is y or (type(x) is type(y) and type(x) in (int, str) and x == y) or (inspect.isfunction(x) and _same(x, y))
-        for x, y in zip(xs, ys, strict=True)
-    )
+def _all_same(xs: Sequence[Any], ys: Sequence[Any], above: Pairs) -> bool:
+    return len(xs) == len(ys) and all([_alike(x, y, above) for x, y in zip(xs, ys, strict=True)])
+
+
+def _alike(x: Any, y: Any, above: Pairs) -> bool:
+    if x is y:
+        return True
+    if type(x) in (int, str):
+        return type(x) is type(y) and bool(x == y)
+    return inspect.isfunction(x) and _same(x, y, above)
 
 
 # -- compiled calls ----------------------------------------------------------------------------------------------------
@@ -86,6 +96,8 @@ def _compiled(stage: Callable[..., Any], title: str, names: tuple[str, ...], fun
     from weft.api.transformed import Transformed
 
     given = [f.fun for f in funs]
+    if any([_holds_unseen(f) for f in given]):
+        title = f"{title} {os.urandom(8).hex()}"  # other processes could not tell what it holds
     root = given[0] if len(given) == 1 else Functions(given[0], dict(zip(names, given, strict=True)))
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -96,6 +108,38 @@ def _compiled(stage: Callable[..., Any], title: str, names: tuple[str, ...], fun
         return stage(given, args, kwargs)
 
     return Transformed(root, stage_call, title)
+
+
+def _holds_unseen(f: Any) -> bool:
+    """Whether a function is weft's own, run natively, around variables that staging does not look at."""
+    return inspect.isfunction(f) and f.__module__.split(".")[0] == "weft" and bool(f.__closure__)
+
+
+def looped(*static: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates a library function that is run natively and has loops over functions inside.
+
+    Called eagerly, it is compiled as a whole; ``static`` names parameters that are part of the program.
+    """
+
+    def decorate(fun: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(fun)
+        def function(*args: Any, **kwargs: Any) -> Any:
+            from weft.staged.active import staging
+
+            if staging():
+                return fun(*args, **kwargs)
+            return _jitted(fun, static)(*args, **kwargs)
+
+        return function
+
+    return decorate
+
+
+@functools.cache
+def _jitted(fun: Callable[..., Any], static: tuple[str, ...]) -> Any:
+    from weft.api.jit import jit
+
+    return jit(fun, static_argnames=static)
 
 
 def compiled(stage: Callable[..., Any], title: str, **funs: Any) -> Any:

@@ -136,7 +136,7 @@ def fori_loop(
     bounds: list[tuple[str, Any]] = [("lower", lower), ("upper", upper)]
     for name, v in bounds:
         dtype = np.dtype(type(v)) if isinstance(v, int | float | complex) else getattr(v, "dtype", None)
-        if dtype is None or dtype.kind not in "iub" or getattr(v, "shape", ()):
+        if dtype is None or dtype.kind not in "iub" or getattr(v, "shape", None):
             raise TypeError(f"lower and upper arguments to fori_loop must be scalar integers, got {name}={v!r}.")
     return _run(_stage_fori, "fori_loop", (lower, upper, init_val), body_fun=body_fun)
 

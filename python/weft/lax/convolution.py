@@ -59,9 +59,7 @@ def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: An
         return dimension_numbers
     rank = len(lhs_shape)
     if rank != len(rhs_shape):
-        raise error(
-            TypeError, f"convolution requires lhs and rhs ndim to be equal, got {rank} and {len(rhs_shape)}."
-        )
+        raise error(TypeError, f"convolution requires lhs and rhs ndim to be equal, got {rank} and {len(rhs_shape)}.")
     if dimension_numbers is None:
         axes = tuple(range(rank))
         return ConvDimensionNumbers(axes, axes, axes)
@@ -77,7 +75,8 @@ def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: An
                 "convolution dimension_numbers elements must each have length equal to the number of axes, got"
                 f" {tuple(map(len, specs))} for {rank} axes",
             )
-    for s, (first, second) in zip(specs, ("NC", "OI", "NC"), strict=True):
+    for s, letters in zip(specs, ("NC", "OI", "NC"), strict=True):
+        first, second = letters[0], letters[1]
         if s.count(first) != 1 or s.count(second) != 1 or len(set(s)) != rank:
             raise error(
                 TypeError,
@@ -89,7 +88,8 @@ def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: An
         if sorted(c for c in s if c not in letters) != sorted(spatial):
             raise error(
                 TypeError,
-                f"convolution dimension_numbers elements must each have the same set of spatial characters, got {specs}.",
+                "convolution dimension_numbers elements must each have the same set of spatial characters, got"
+                f" {specs}.",
             )
     order = [c for c in specs[1] if c not in "OI"]  # the kernel's order
 
@@ -115,7 +115,9 @@ def padtype_to_pads(
     if name == "VALID":
         return [(0, 0)] * len(in_shape)
     if name not in ("SAME", "SAME_LOWER"):
-        raise error(ValueError, f"Unrecognized padding type: expected 'VALID', 'SAME' or 'SAME_LOWER', got {padding!r}.")
+        raise error(
+            ValueError, f"Unrecognized padding type: expected 'VALID', 'SAME' or 'SAME_LOWER', got {padding!r}."
+        )
     found = []
     for n, k, stride in zip(in_shape, window_shape, window_strides, strict=True):
         if stride == 1:
@@ -159,7 +161,9 @@ def places(order: Sequence[Any], ndim: int, windows: dict[int, Windows], n: Sequ
     """
     tuples = [i for i, label in enumerate(order) if isinstance(label, tuple)]
     block = list(order[tuples[0] : tuples[-1] + 1])  # these axes are gathered together
-    shape = tuple([n[b] if isinstance(b, int) else windows[b[1]].count if b[0] == "out" else windows[b[1]].size for b in block])
+    shape = tuple(
+        [n[b] if isinstance(b, int) else windows[b[1]].count if b[0] == "out" else windows[b[1]].size for b in block]
+    )
 
     def along(values: Any, label: Any) -> Any:
         return wnp.reshape(values, tuple([-1 if b == label else 1 for b in block]))
@@ -237,8 +241,8 @@ def conv_general_dilated(
     window_strides
         The step between windows, for each spatial axis.
     padding
-        ``"SAME"``, ``"VALID"``, ``"SAME_LOWER"``, or for each spatial axis how many zeros come before and after (negative
-        numbers take elements away).
+        ``"SAME"``, ``"VALID"``, ``"SAME_LOWER"``, or for each spatial axis how many zeros come before and after
+        (negative numbers take elements away).
     lhs_dilation, rhs_dilation
         The distance of neighbouring elements of input and kernel.
     dimension_numbers
@@ -379,7 +383,10 @@ class _Convolution:
         if all([k == 1 for k in (*self.taps, *self.strides)]):  # the input is its own patches
             order: list[Any] = [*lead, self.batch, *self.sides, self.features]
             p = wnp.transpose(self.x, order)
-            w = wnp.reshape(wnp.transpose(self.w, [*two, *self.taps_at, self.inputs, self.outputs]), (*[self.w.shape[k] for k in two], self.w.shape[self.inputs], self.w.shape[self.outputs]))
+            w = wnp.reshape(
+                wnp.transpose(self.w, [*two, *self.taps_at, self.inputs, self.outputs]),
+                (*[self.w.shape[k] for k in two], self.w.shape[self.inputs], self.w.shape[self.outputs]),
+            )
             out = product(p, w, ((p.ndim - 1,), (g,)), (one, one))
             return self._finish(out, [*range(g), -1], g, list(range(g + 1, g + 1 + rank)))
         if self.features > max([self.batch, *self.sides]):

@@ -31,12 +31,17 @@ from weft.staged.value import Staged
 
 
 def _unary(name: str, kinds: str, fun: Callable[[Any], Any], doc: str, shown: str = "") -> Callable[..., Any]:
-    def function(x: Any) -> Any:
+    def function(x: Any, *, accuracy: Any = None) -> Any:
         x = array(x)
         check_kinds(shown or name, [x.dtype], kinds)
         return fun(x)
 
-    return _named(function, name, f"{doc}\n\n    Parameters\n    ----------\n    x\n        An array.\n    ")
+    return _named(
+        function,
+        name,
+        f"{doc}\n\n    Parameters\n    ----------\n    x\n        An array.\n    accuracy\n"
+        "        Accepted for compatibility.\n    ",
+    )
 
 
 def _binary(name: str, kinds: str, fun: Callable[[Any, Any], Any], doc: str, numpy: str = "") -> Callable[..., Any]:
@@ -100,7 +105,10 @@ log1p = _unary("log1p", INEXACT, wnp.log1p, "Logarithms of one plus the elements
 logistic = _unary("logistic", INEXACT, lambda x: _special("expit")(x), "``1 / (1 + exp(-x))``.")
 neg = _unary("neg", NUMERIC, wnp.negative, "Elements with the other sign.")
 population_count = _unary(
-    "population_count", INTEGER, lambda x: wnp.bitwise_count(x).astype(x.dtype), "The number of bits that are set."
+    "population_count",
+    INTEGER,
+    lambda x: wnp.bitwise_count(_unsigned(x)).astype(x.dtype),
+    "The number of bits that are set.",
 )
 real = _unary("real", "c", wnp.real, "Real parts.")
 reciprocal = _unary("reciprocal", INEXACT, wnp.reciprocal, "``1 / x``.")
@@ -118,9 +126,13 @@ def _as_complex(x: Any) -> Any:
     return x if x.dtype.kind == "c" else x.astype(np.result_type(x.dtype, np.complex64))
 
 
+def _unsigned(x: Any) -> Any:
+    return x.astype(np.dtype(f"u{x.dtype.itemsize}"))
+
+
 def _clz(x: Any) -> Any:
     bits = x.dtype.itemsize * 8
-    u = x.astype(np.dtype(f"u{x.dtype.itemsize}"))
+    u = _unsigned(x)
     shift = 1
     while shift < bits:
         u = u | (u >> wnp.asarray(shift, dtype=u.dtype))
@@ -175,8 +187,7 @@ def _rem(x: Any, y: Any) -> Any:
 
 
 def _shift_right_logical(x: Any, y: Any) -> Any:
-    unsigned = np.dtype(f"u{x.dtype.itemsize}")
-    return wnp.right_shift(x.astype(unsigned), y.astype(unsigned)).astype(x.dtype)
+    return wnp.right_shift(_unsigned(x), _unsigned(y)).astype(x.dtype)
 
 
 div = _binary("div", NUMERIC, _div, "Quotients; of integers towards zero, and -1 for a zero divisor.", "divide")
@@ -357,9 +368,7 @@ def select_n(which: Any, *cases: Any) -> Any:
         raise error(TypeError, f"select `which` must be boolean or integer type, got {which.dtype}.")
     same_rank("select", values)
     if which.ndim and which.ndim != values[0].ndim:
-        raise error(
-            TypeError, f"select `which` must be scalar or have the same shape as cases, got rank {which.ndim}"
-        )
+        raise error(TypeError, f"select `which` must be scalar or have the same shape as cases, got rank {which.ndim}")
     out = values[0]
     for k, v in enumerate(values[1:], 1):
         out = wnp.where(which if which.dtype.kind == "b" else which >= k, v, out)

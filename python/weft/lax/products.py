@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import operator
 from collections.abc import Sequence
 from typing import Any
@@ -93,14 +94,13 @@ def dot_general(
                 TypeError, f"dot_general requires equal numbers of {what} dimensions, got {len(p)} and {len(q)}"
             )
 
-        def fail(what: str = what, p: tuple[int, ...] = p, q: tuple[int, ...] = q) -> None:
-            mine, theirs = tuple([sizes(x)[k] for k in p]), tuple([sizes(y)[k] for k in q])
-            raise error(
-                TypeError, f"dot_general requires {what} dimensions to have the same shape, got {mine} and {theirs}."
-            )
-
-        x, y = matched(x, y, list(zip(p, q, strict=True)), fail)
+        x, y = matched(x, y, list(zip(p, q, strict=True)), functools.partial(_unequal, what, x, y, p, q))
     return product(x.astype(dtype), y.astype(dtype), contract, batch)
+
+
+def _unequal(what: str, x: Any, y: Any, p: tuple[int, ...], q: tuple[int, ...]) -> None:
+    mine, theirs = tuple([sizes(x)[k] for k in p]), tuple([sizes(y)[k] for k in q])
+    raise error(TypeError, f"dot_general requires {what} dimensions to have the same shape, got {mine} and {theirs}.")
 
 
 def product(x: Any, y: Any, contract: Any, batch: Any = ((), ())) -> Any:
@@ -166,9 +166,7 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
     """
     x, y = same_dtype("batch_matmul", (lhs, rhs))
     if min(x.ndim, y.ndim) < 2:
-        raise error(
-            ValueError, f"Arguments to batch_matmul must be at least 2D, got {x.ndim}, {y.ndim}"
-        )
+        raise error(ValueError, f"Arguments to batch_matmul must be at least 2D, got {x.ndim}, {y.ndim}")
     if x.ndim != y.ndim:
         raise error(ValueError, f"Arguments to batch_matmul must have same ndim, got {x.ndim}, {y.ndim}")
     lanes = tuple(range(x.ndim - 2))

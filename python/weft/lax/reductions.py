@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 import weft.numpy as wnp
 from weft import tree
+from weft.api.written import compiled, looped
 from weft.lax import elementwise as el
 from weft.lax.control import scan
 from weft.lax.operands import NUMERIC, array, check_kinds, error, same_dtype, text
@@ -51,7 +53,7 @@ def identity(name: str, dtype: np.dtype[Any]) -> Any:
     """The value that changes nothing."""
     from weft.primitives.reduction import highest, lowest
 
-    found = {"add": 0, "mul": 1, "or": 0, "xor": 0}.get(name)
+    found: Any = {"add": 0, "mul": 1, "or": 0, "xor": 0}.get(name)
     if found is None:
         found = lowest(dtype) if name == "max" else highest(dtype) if name == "min" else (~np.zeros((), dtype))[()]
     return found
@@ -81,7 +83,9 @@ def _reduction(name: str, kinds: str, fun: Callable[[Any, tuple[int, ...]], Any]
         return fun(x, found) if found else x
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{doc}\n\n    Parameters\n    ----------\n    operand\n        An array.\n    axes\n        The axes.\n    "
+    function.__doc__ = (
+        f"{doc}\n\n    Parameters\n    ----------\n    operand\n        An array.\n    axes\n        The axes.\n    "
+    )
     return function
 
 
@@ -101,13 +105,15 @@ def _bits(name: str) -> Callable[[Any, tuple[int, ...]], Any]:
             if name == "xor":
                 return wnp.sum(x.astype(np.int64), axis=axes) % 2 == 1
             return (wnp.all if name == "and" else wnp.any)(x, axis=axes)
-        return _folded([x], [wnp.asarray(identity(name, x.dtype), dtype=x.dtype)], _MONOIDS[name][0], axes)[0]
+        return _folded([x], [wnp.asarray(identity(name, x.dtype), dtype=x.dtype)], _MONOIDS[name][0], axes, True)[0]
 
     return fun
 
 
 reduce_sum = _reduction("reduce_sum", NUMERIC, lambda x, axes: wnp.sum(x, axis=axes, dtype=x.dtype), "Sums over axes.")
-reduce_prod = _reduction("reduce_prod", NUMERIC, lambda x, axes: wnp.prod(x, axis=axes, dtype=x.dtype), "Products over axes.")
+reduce_prod = _reduction(
+    "reduce_prod", NUMERIC, lambda x, axes: wnp.prod(x, axis=axes, dtype=x.dtype), "Products over axes."
+)
 reduce_max = _reduction("reduce_max", "biuf", _extreme("max"), "The largest elements over axes.")
 reduce_min = _reduction("reduce_min", "biuf", _extreme("min"), "The smallest elements over axes.")
 reduce_and = _reduction("reduce_and", "biu", _bits("and"), "Bits that are set in all elements over axes.")
@@ -160,20 +166,34 @@ def reduce(operands: Any, init_values: Any, computation: Callable[[Any, Any], An
         out = _WHOLE[name](xs[0], axes)
         return tree.unflatten(structure, [_MONOIDS[name][0](wnp.broadcast_to(inits[0], out.shape), out)])
     if len(xs) == 1:
-        return tree.unflatten(structure, _folded(xs, inits, computation, axes))
-
-    def together(a: Any, b: Any) -> Any:
-        return tree.leaves(call(computation, tree.unflatten(structure, a), tree.unflatten(structure, b)))
-
-    return tree.unflatten(structure, _folded(xs, inits, together, axes))
+        return tree.unflatten(structure, _folded(xs, inits, computation, axes, True))
+    if not isinstance(operands, tuple):
+        raise error(TypeError, f"reduce: several operands must be given as a tuple, not a {type(operands).__name__}")
+    return tree.unflatten(structure, _folded(xs, inits, computation, axes, False))
 
 
-def _folded(xs: list[Any], inits: list[Any], f: Callable[[Any, Any], Any], axes: tuple[int, ...]) -> list[Any]:
+def _folded(
+    xs: list[Any], inits: list[Any], f: Callable[[Any, Any], Any], axes: tuple[int, ...], one: bool
+) -> list[Any]:
     """Rows along the axes combined one after the other."""
-    one = len(xs) == 1
+    if staging():
+        return _fold(f, xs, inits, axes, one)
+    return list(compiled(_fold_stage(axes, one), f"reduce(axes={axes}, one={one})", f=f)(xs, inits))
+
+
+@functools.cache
+def _fold_stage(axes: tuple[int, ...], one: bool) -> Callable[..., Any]:
+    def stage(funs: list[Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        xs, inits = args
+        return _fold(funs[0], [array(x) for x in xs], [array(v) for v in inits], axes, one)
+
+    return stage
+
+
+def _fold(f: Callable[[Any, Any], Any], xs: list[Any], inits: list[Any], axes: tuple[int, ...], one: bool) -> list[Any]:
     if not axes:
         total = [wnp.broadcast_to(v, x.shape) for x, v in zip(xs, inits, strict=True)]
-        return [call(f, total[0], xs[0])] if one else list(f(total, xs))
+        return [call(f, total[0], xs[0])] if one else list(call(f, tuple(total), tuple(xs)))
     rows = []
     for x in xs:
         x = wnp.moveaxis(x, axes, tuple(range(len(axes))))
@@ -185,7 +205,7 @@ def _folded(xs: list[Any], inits: list[Any], f: Callable[[Any, Any], Any], axes:
     if one:
         total, _ = scan(lambda c, x: (call(f, c, x), None), init[0], rows[0])
         return [total]
-    total, _ = scan(lambda c, x: (call(f, c, x), None), init, rows)
+    total, _ = scan(lambda c, x: (call(f, c, x), None), tuple(init), tuple(rows))
     return list(total)
 
 
@@ -245,8 +265,8 @@ def _cumulative(name: str, kinds: str, doc: str) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = (
-        f"{doc}\n\n    Parameters\n    ----------\n    operand\n        An array.\n    axis\n        The axis.\n    reverse\n"
-        "        From the last element to the first.\n    "
+        f"{doc}\n\n    Parameters\n    ----------\n    operand\n        An array.\n    axis\n        The axis.\n"
+        "    reverse\n        From the last element to the first.\n    "
     )
     return function
 
@@ -257,6 +277,7 @@ cummax = _cumulative("cummax", "biuf", "Running maxima along an axis.")
 cummin = _cumulative("cummin", "biuf", "Running minima along an axis.")
 
 
+@looped("axis", "reverse")
 def cumlogsumexp(operand: Any, axis: int = 0, reverse: bool = False) -> Any:
     """Running logarithms of sums of exponentials along an axis.
 

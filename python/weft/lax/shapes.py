@@ -181,8 +181,8 @@ def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: S
     except ValueError:
         raise error(
             TypeError,
-            "broadcast_in_dim operand dimension sizes must either be 1, or be equal to their corresponding dimensions in"
-            f" the target broadcast shape; got operand of shape {text(x)}, target broadcast shape {shape},"
+            "broadcast_in_dim operand dimension sizes must either be 1, or be equal to their corresponding dimensions"
+            f" in the target broadcast shape; got operand of shape {text(x)}, target broadcast shape {shape},"
             f" broadcast_dimensions {dims}",
         ) from None
 
@@ -229,9 +229,7 @@ def reshape(operand: Any, new_sizes: Any, dimensions: Sequence[int] | None = Non
     if dimensions is not None:
         x = transpose(x, dimensions)
     if not isinstance(x, Staged) and all([isinstance(n, int) for n in shape]) and math.prod(shape) != x.size:
-        raise error(
-            TypeError, f"reshape total size must be unchanged, got new_sizes {shape} for shape {text(x)}."
-        )
+        raise error(TypeError, f"reshape total size must be unchanged, got new_sizes {shape} for shape {text(x)}.")
     return wnp.reshape(x, shape)
 
 
@@ -405,7 +403,9 @@ def split(operand: Any, sizes: Sequence[int], axis: int = 0) -> list[Any]:
     ends = np.cumsum([operator.index(n) for n in sizes]).tolist()
     n = x.shape[k]
     if builtins.bool(n != (ends[-1] if ends else 0)):
-        raise error(ValueError, f"Sum of sizes {sum(sizes)} must be equal to dimension {k} of the operand shape {text(x)}")
+        raise error(
+            ValueError, f"Sum of sizes {sum(sizes)} must be equal to dimension {k} of the operand shape {text(x)}"
+        )
     where = [builtins.slice(None)] * k
     return [x[(*where, builtins.slice(lo, hi))] for lo, hi in zip([0, *ends], ends, strict=False)]
 
@@ -480,7 +480,9 @@ def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, in
 
 def _padded(shape: Sequence[Any], config: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
     """The shape of a padded array."""
-    return tuple([
-        low + high + (n + (n - 1) * interior if interior and builtins.bool(n > 0) else n)
-        for n, (low, high, interior) in zip(shape, config, strict=True)
-    ])
+    return tuple(
+        [
+            low + high + (n + (n - 1) * interior if interior and builtins.bool(n > 0) else n)
+            for n, (low, high, interior) in zip(shape, config, strict=True)
+        ]
+    )

@@ -68,7 +68,7 @@ def larger(best: Any, new: Any) -> Any:
     """The larger one; of equal ones the first, and NaN before all."""
     better = best < new
     if best.dtype.kind == "f":
-        better = ~(best >= new) & (best == best)  # noqa: PLR0124  (not NaN)
+        better = ~(best >= new) & ~wnp.isnan(best)
     return wnp.where(better, new, best)
 
 
@@ -76,7 +76,7 @@ def smaller(best: Any, new: Any) -> Any:
     """The smaller one; of equal ones the first, and NaN before all."""
     better = best > new
     if best.dtype.kind == "f":
-        better = ~(best <= new) & (best == best)  # noqa: PLR0124  (not NaN)
+        better = ~(best <= new) & ~wnp.isnan(best)
     return wnp.where(better, new, best)
 
 
@@ -201,5 +201,7 @@ def reduce_window_shape_tuple(
         "reduce_window", len(operand_shape), window_dimensions, window_strides, padding, base_dilation,
         window_dilation, operand_shape,
     )  # fmt: skip
-    sizes = [max((n - 1) * (g + 1) + 1, 0) + a + b if n else a + b for n, (a, b, g) in zip(operand_shape, pads, strict=True)]
+    sizes = [
+        max((n - 1) * (g + 1) + 1, 0) + a + b if n else a + b for n, (a, b, g) in zip(operand_shape, pads, strict=True)
+    ]
     return tuple([windows_count(n, *w) for n, w in zip(sizes, windows, strict=True)])
