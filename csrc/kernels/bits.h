@@ -32,6 +32,14 @@ union Digits {
   I bits;
 };
 
+// The bits of x read as another type of its size.
+template <class T, class S>
+WEFT_FN T bitcast(S x) {
+  Digits<T, S> d;
+  d.bits = x;
+  return d.value;
+}
+
 // The next number after x towards y. Bits of numbers of one sign are ordered as the numbers are.
 template <class T, class I>
 WEFT_FN T neighbour(T x, T y) {

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import Atom
-from weft.ir.types import DType
+from weft.ir.primitive import Elementwise, Primitive, register
+from weft.ir.types import SHORT, ArrayType, DType
 from weft.primitives.arithmetic import div, mul
-from weft.primitives.declare import FLOATING, INTEGER, elementwise, like, prim
+from weft.primitives.declare import FLOATING, INTEGER, REAL, elementwise, elementwise_batch, like, prim
 from weft.primitives.samples import Sample, dtypes, values
 
 _BITS = ("bits.h",)
@@ -57,4 +58,26 @@ mantissa = elementwise(
     samples=lambda: [((values(d, s, domain=(1.1, 1.9)),), {}) for d in dtypes(FLOATING) for s in ((2, 3), (), (0,))],
 )  # fmt: skip
 
-__all__ = ["exponent", "gcd", "mantissa", "nextafter", "popcount"]
+
+def _bitcast_type(x: ArrayType, *, dtype: DType) -> tuple[ArrayType, ...]:
+    if x.dtype.kind not in REAL or np.dtype(dtype).kind not in REAL or x.dtype.itemsize != np.dtype(dtype).itemsize:
+        raise TypeError(f"bitcast: {x.dtype} is not read as {dtype}")
+    return (x.with_dtype(np.dtype(dtype)),)
+
+
+def _bitcast_samples() -> list[Sample]:
+    pairs = [(d, e) for d in dtypes(REAL) for e in dtypes(REAL) if d.itemsize == e.itemsize]
+    return [((values(d, s),), {"dtype": e}) for d, e in pairs for s in ((2, 3), (), (0,))]
+
+
+bitcast = register(
+    Primitive(
+        "bitcast", _bitcast_type, lambda x, *, dtype: np.ascontiguousarray(x).view(dtype).reshape(np.shape(x))[()],
+        Elementwise(lambda operands, dtypes, out: f"bitcast<{SHORT[out]}>({operands[0]})", _BITS),
+        batch=elementwise_batch, inline_cheap=True,
+        python=lambda args, attrs: f"np.asarray({args[0]}).view(np.{np.dtype(attrs['dtype']).name})[()]",
+        samples=_bitcast_samples,
+    )
+)  # fmt: skip
+
+__all__ = ["bitcast", "exponent", "gcd", "mantissa", "nextafter", "popcount"]
