@@ -13,14 +13,41 @@ namespace {
 
 // Without a new reference and without user code: what most captured objects need.
 inline PyObject* peek(const Place& place) {
-  if (place.where == Place::Where::cell) return PyCell_GET(place.holder.get());
-  return PyDict_GetItemWithError(place.holder.get(), place.name.get());
+  PyObject* holder = place.holder.get();
+  switch (place.where) {
+    case Place::Where::cell:
+      return PyCell_GET(holder);
+    case Place::Where::code:
+      return PyFunction_GET_CODE(holder);
+    case Place::Where::defaults:
+      return PyFunction_GET_DEFAULTS(holder);
+    case Place::Where::keyword_defaults:
+      return PyFunction_GET_KW_DEFAULTS(holder);
+    case Place::Where::lookup:
+      return _PyType_Lookup(reinterpret_cast<PyTypeObject*>(holder), place.name.get());
+    case Place::Where::type:
+      return reinterpret_cast<PyObject*>(Py_TYPE(holder));
+    default:
+      return PyDict_GetItemWithError(holder, place.name.get());
+  }
+}
+
+// What an instance has in its own dict; it keeps it alive.
+PyObject* peek_own(const Place& place) {
+  Ref dict(PyObject_GenericGetDict(place.holder.get(), nullptr));
+  if (dict) return PyDict_GetItemWithError(dict.get(), place.name.get());
+  if (PyErr_ExceptionMatches(PyExc_AttributeError)) PyErr_Clear();  // it has none
+  return nullptr;
 }
 
 int is_as_expected(const Static& entry) {
-  if (entry.place.where != Place::Where::attribute) {
-    PyObject* found = peek(entry.place);
-    if (found == entry.expected.get()) return 1;
+  Place::Where where = entry.place.where;
+  if (where == Place::Where::length) {
+    return PyLong_AsSsize_t(entry.expected.get()) == PyDict_GET_SIZE(entry.place.holder.get());
+  }
+  if (where != Place::Where::attribute) {
+    PyObject* found = where == Place::Where::own ? peek_own(entry.place) : peek(entry.place);
+    if (found == entry.expected.get()) return !found && PyErr_Occurred() ? -1 : 1;
     return !found && PyErr_Occurred() ? -1 : 0;
   }
   bool failed = false;
@@ -122,7 +149,7 @@ Ref Place::get(bool* failed) const {
       if (!found && PyErr_Occurred()) *failed = true;
       return found;
     }
-    case Where::attribute: {
+    default: {
       Ref found(PyObject_GetAttr(holder.get(), name.get()));
       if (!found) {
         if (PyErr_ExceptionMatches(PyExc_AttributeError)) {

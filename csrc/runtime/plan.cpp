@@ -47,8 +47,8 @@ Guard parse_guard(py::handle item) {
   return guard;
 }
 
-// The first items of ("dict", d, key, ...), ("cell", cell, ...), ("attr", object, name, ...), ("value", object);
-// `used` is how many of them.
+// The first items of ("dict", d, key, ...), ("cell", cell, ...), ("attr", object, name, ...), ("value", object), and of
+// what statics name besides; `used` is how many of them.
 Place parse_place(const py::sequence& parts, std::size_t* used) {
   auto where = py::cast<std::string>(parts[0]);
   Place place;
@@ -63,6 +63,22 @@ Place parse_place(const py::sequence& parts, std::size_t* used) {
     place.where = Place::Where::cell;
     return place;
   }
+  if (where == "code" || where == "defaults" || where == "kwdefaults") {
+    if (!PyFunction_Check(place.holder.get())) refuse("\"" + where + "\" wants a function");
+    place.where = where == "code"       ? Place::Where::code
+                  : where == "defaults" ? Place::Where::defaults
+                                        : Place::Where::keyword_defaults;
+    return place;
+  }
+  if (where == "type") {
+    place.where = Place::Where::type;
+    return place;
+  }
+  if (where == "length") {
+    if (!PyDict_Check(place.holder.get())) refuse("\"length\" wants a dict");
+    place.where = Place::Where::length;
+    return place;
+  }
   *used = 3;
   place.name = own(parts[2]);
   if (where == "dict") {
@@ -70,6 +86,11 @@ Place parse_place(const py::sequence& parts, std::size_t* used) {
     place.where = Place::Where::dict;
   } else if (where == "attr") {
     place.where = Place::Where::attribute;
+  } else if (where == "own") {
+    place.where = Place::Where::own;
+  } else if (where == "lookup") {
+    if (!PyType_Check(place.holder.get())) refuse("\"lookup\" wants a class");
+    place.where = Place::Where::lookup;
   } else {
     refuse("unknown place '" + where + "'");
   }
@@ -146,8 +167,9 @@ void parse_statics(Plan& plan, const py::sequence& items) {
     std::size_t used;
     Static entry;
     entry.place = parse_place(parts, &used);
-    entry.expected = own(parts[used]);
+    if (parts.size() > used) entry.expected = own(parts[used]);  // else nothing is to be there
     std::size_t index = plan.statics.size();
+    if (entry.place.where == Place::Where::length && !entry.expected) refuse("\"length\" wants a number");
     PyObject* dict = entry.place.holder.get();
     bool global = entry.place.where == Place::Where::dict && PyDict_CheckExact(dict);
     plan.statics.push_back(std::move(entry));

@@ -45,6 +45,7 @@ _registered: dict[type, Node] = {
         lambda d: (d.values(), (d.default_factory, tuple(d))),
         lambda aux, children: collections.defaultdict(aux[0], zip(aux[1], children, strict=True)),
     ),
+    set: Node(lambda s: ((), frozenset(s)), lambda members, children: set(members)),  # fixed: has no leaves
     collections.deque: Node(lambda q: (q, q.maxlen), lambda maxlen, children: collections.deque(children, maxlen)),
 }
 

@@ -189,6 +189,53 @@ def test_statics_in_mutated_dict_are_seen_again(kernels):
         names["helper"] = len
 
 
+def test_statics_of_functions_classes_and_instances(kernels):
+    class A:
+        def method(self):
+            return 1
+
+    class B(A):
+        pass
+
+    def g(x=1, *, y=2):
+        return x + y
+
+    b, d = B(), {"k": 1}
+    entry = kernels.entry("*(double*)out[0] = 1;")
+    f = Dispatcher(lambda args, kwargs: "slow")
+    statics = [
+        ("code", g, g.__code__), ("defaults", g, g.__defaults__), ("kwdefaults", g, g.__kwdefaults__),
+        ("lookup", B, "method", A.__dict__["method"]), ("lookup", B, "other"), ("own", b, "method"), ("type", b, B),
+        ("length", d, 1), ("dict", d, "gone"), ("attr", b, "extra"), ("own", len, "attribute"),
+    ]  # fmt: skip
+    f.add(f.signature(()).key, Plan(entry, statics=statics, results=PY, tree=LEAF))
+    old = g.__code__, g.__defaults__, g.__kwdefaults__, A.method
+    changes = [
+        (lambda: setattr(g, "__code__", (lambda x=1, *, y=2: 0).__code__), lambda: setattr(g, "__code__", old[0])),
+        (lambda: setattr(g, "__defaults__", (5,)), lambda: setattr(g, "__defaults__", old[1])),
+        (lambda: setattr(g, "__defaults__", None), lambda: setattr(g, "__defaults__", old[1])),
+        (lambda: setattr(g, "__kwdefaults__", {"y": 2}), lambda: setattr(g, "__kwdefaults__", old[2])),
+        (lambda: setattr(A, "method", lambda self: 2), lambda: setattr(A, "method", old[3])),
+        (lambda: setattr(B, "method", old[3]), lambda: None),  # the same function
+        (lambda: setattr(B, "method", None), lambda: delattr(B, "method")),
+        (lambda: setattr(A, "other", 1), lambda: delattr(A, "other")),
+        (lambda: setattr(b, "method", old[3]), lambda: delattr(b, "method")),
+        (lambda: setattr(b, "__class__", A), lambda: setattr(b, "__class__", B)),
+        (lambda: d.update(new=1), lambda: d.pop("new")),
+        (lambda: d.update(gone=1), lambda: d.pop("gone")),
+        (lambda: setattr(B, "extra", 1), lambda: delattr(B, "extra")),
+    ]
+    for k, (change, back) in enumerate(changes):
+        assert f() == 1.0, k
+        change()
+        assert f() == (1.0 if k == 5 else "slow"), k
+        back()
+    assert f() == 1.0
+    for wrong in (("code", len, 1), ("lookup", b, "x", 1), ("length", [], 1), ("length", d)):
+        with pytest.raises(ValueError, match="Plan: "):
+            Plan(entry, statics=[wrong], results=PY, tree=LEAF)
+
+
 def test_hidden_values(jitted):
     names = {"rate": 0.5}
     body = "*(double*)out[0] = *(double*)in[0] * *(double*)in[1];"

@@ -31,9 +31,23 @@ struct Guard {
   std::vector<std::pair<std::size_t, npy_intp>> terms;
 };
 
-// A place outside the arguments: a dict's item (globals), a closure's cell, an attribute, or an object itself.
+// A place outside the arguments: a dict's item (globals), a closure's cell, an attribute, or an object itself. For
+// what must not change also: a function's parts, what a class has by a name (a descriptor as it stands there), what an
+// instance itself has by it, an object's class, how many items a dict has.
 struct Place {
-  enum class Where : std::uint8_t { dict, cell, attribute, value } where;
+  enum class Where : std::uint8_t {
+    dict,
+    cell,
+    attribute,
+    value,
+    code,
+    defaults,
+    keyword_defaults,
+    lookup,
+    own,
+    type,
+    length
+  } where;
   Ref holder;
   Ref name;
 
@@ -44,7 +58,7 @@ struct Place {
 
 struct Static {
   Place place;
-  Ref expected;
+  Ref expected;  // null: nothing
 };
 
 // Statics in one dict stand together: while its version has not changed, none has to be looked up.

@@ -6,29 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from weft.frontend.capture import Source
 from weft.frontend.stage import Program, Result
 from weft.ir.interpret import evaluate
 from weft.runtime import Array, Leaf, Signature, flatten_value
-
-_MISSING = object()
-
-
-def read(source: Source) -> Any:
-    """What a source holds now."""
-    match source.kind:
-        case "dict":
-            return source.holder.get(source.key, _MISSING)
-        case "cell":
-            try:
-                return source.holder.cell_contents
-            except ValueError:
-                return _MISSING
-        case "attr":
-            return getattr(source.holder, source.key, _MISSING)
-        case "value":
-            return source.holder
-    raise ValueError(f"unknown source {source.kind!r}")
+from weft.runtime.watched import ABSENT, value_at
 
 
 class Interpreted:
@@ -41,12 +22,13 @@ class Interpreted:
         """The captured leaves as they are now; None if they have other types than when staged."""
         captures = self.program.captures
         for source, value in captures.statics:
-            if read(source) is not value:
+            now = value_at(source.kind, source.holder, source.key)
+            if now is not value and not (source.kind == "length" and now == value):
                 return None
         leaves: list[Leaf] = []
         for source, value in captures.hidden:
-            now = read(source)
-            if now is _MISSING:
+            now = value_at(source.kind, source.holder, source.key)
+            if now is ABSENT:
                 return None
             s = flatten_value(now)
             if s.key != flatten_value(value).key:

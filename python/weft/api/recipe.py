@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from weft.runtime import Plan, hostcalls
 from weft.runtime.devices import gpus
+from weft.runtime.watched import ABSENT
 
 if TYPE_CHECKING:
     from weft.frontend.stage import Program
@@ -80,7 +81,11 @@ def recipe_of(program: Program, meta: dict[str, Any], device: dict[str, Any] | N
     captures = program.captures
     return Recipe(
         guards=program.guards,
-        statics=[(*source.entry(), value) for source, value in captures.statics if source.kind != "value"],
+        statics=[
+            source.entry() if value is ABSENT else (*source.entry(), value)
+            for source, value in captures.statics
+            if source.kind != "value"
+        ],
         hidden=[source.entry() for source, _ in captures.hidden],
         results=[(r.kind, r.dtype, r.rank, r.flavour, r.leaf) for r in program.results],
         tree=program.tree,

@@ -22,6 +22,7 @@ from weft.build import index
 from weft.build.index import Dependency, Guard, Record, Unindexable
 from weft.runtime import Signature, flatten_value
 from weft.runtime.stored import decode_host, decode_tree, encode_host, encode_tree
+from weft.runtime.watched import ABSENT, value_at
 
 
 def root_of(t: Any) -> Any:
@@ -161,6 +162,8 @@ def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, mo
         dependencies = [Dependency.of(fn, path) for fn, path in captures.functions.items() if fn is not root]
         guards: list[Guard] = []
         for source, value in captures.statics:
+            if source.kind in ("code", "defaults", "kwdefaults") or value is ABSENT:
+                continue  # these are dependencies, and what is absent is looked for when the recipe is read
             if source.path is None:
                 return
             guards += _guards(value, source.path)
@@ -173,6 +176,9 @@ def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, mo
 
 def _guards(value: Any, path: Any) -> list[Guard]:
     """What tells that a captured object is the same in another process."""
+    if isinstance(value, property | staticmethod | classmethod):
+        parts = ("fget", "fset", "fdel") if isinstance(value, property) else ("__func__",)
+        return [g for p in parts for g in _guards(getattr(value, p), (*path, ("attr", p)))]
     if is_transformed(value):
         inner = value.__wrapped__
         return [
@@ -195,7 +201,7 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
     """
     return {
         "guards": recipe.guards,
-        "statics": [[list(s) for s in source.path] for source, _ in captures.statics],
+        "statics": [[_route(s, captures), value is ABSENT] for s, value in captures.statics if s.kind != "value"],
         "hidden": [[list(s) for s in source.path] for source, _ in captures.hidden],
         "hidden_types": [signature_text(flatten_value(value)) for _, value in captures.hidden],
         "results": [[k, None if d is None else d.str, rank, f, leaf] for k, d, rank, f, leaf in recipe.results],
@@ -212,7 +218,7 @@ def decode(plan: dict[str, Any], root: Any) -> Recipe:
     """The recipe of a stored plan, its routes followed from the function ``root``."""
     return Recipe(
         guards=[(k, c, [(s, x) for s, x in terms], why) for k, c, terms, why in plan["guards"]],
-        statics=[(*_entry(route, root), index.follow(route, root)) for route in plan["statics"]],
+        statics=[_static(route, absent, root) for route, absent in plan["statics"]],
         hidden=[_entry(route, root) for route in plan["hidden"]],
         results=[(k, None if d is None else np.dtype(d), rank, f, leaf) for k, d, rank, f, leaf in plan["results"]],
         tree=decode_tree(plan["tree"]),
@@ -224,6 +230,29 @@ def decode(plan: dict[str, Any], root: Any) -> Recipe:
     )
 
 
+def _route(source: Any, captures: Any) -> list[list[Any]]:
+    """The route to a place; functions are found by their names where none is known."""
+    path = source.path
+    if path is None:
+        path = (*Dependency.of(source.holder, captures.functions.get(source.holder)).route, (source.kind, ""))
+    return [list(s) for s in path]
+
+
+def _static(route: Any, absent: bool, root: Any) -> tuple[Any, ...]:
+    """A place to be watched, and what is there.
+
+    Raises
+    ------
+    LookupError
+        Something is there, and nothing was, or the other way round.
+    """
+    entry = _entry(route, root)
+    value = value_at(*entry)
+    if (value is ABSENT) != absent:
+        raise LookupError(f"{route[-1]!r}: not as it was")
+    return entry if absent else (*entry, value)
+
+
 def _entry(route: Any, root: Any) -> tuple[Any, ...]:
     """Where the last step of a route is read, as the plan takes it."""
     holder = index.follow(route[:-1], root)
@@ -233,8 +262,12 @@ def _entry(route: Any, root: Any) -> tuple[Any, ...]:
     if kind == "cell":
         fn = _function(holder)
         return ("cell", fn.__closure__[fn.__code__.co_freevars.index(key)])
-    if kind == "attr":
-        return ("attr", holder, key)
+    if kind in ("attr", "own", "lookup"):
+        return (kind, holder, key)
+    if kind in ("code", "defaults", "kwdefaults"):
+        return (kind, _function(holder))
+    if kind == "type":
+        return ("type", holder)
     raise LookupError(f"a stored route ends in {kind!r}")
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from weft.build import cache as caches
 from weft.build.environment import blake2b, cpu_identity, digest, weft_stamp
 from weft.build.files import check_owner, make_private, write_atomically
+from weft.runtime.watched import ABSENT, raw_lookup
 
 _VARIANTS = 8  # records kept of one function at one signature
 
@@ -115,6 +116,8 @@ def describe(value: Any) -> str:
         return f"{type(value).__name__} {getattr(value, '__module__', '')}.{name}"
     if isinstance(value, types.FunctionType):
         return f"function {value.__module__}.{value.__qualname__} {function_digest(value)}"
+    if isinstance(value, types.WrapperDescriptorType | types.MethodDescriptorType | types.GetSetDescriptorType):
+        return f"descriptor {value.__objclass__.__module__}.{value.__qualname__}"
     raise Unindexable(f"a captured {type(value).__name__} is not described")
 
 
@@ -146,6 +149,11 @@ def follow(route: Sequence[Sequence[str | int]], root: Any) -> Any:
                 value = _cell(_function(value), name)
             case ("attr", str(name)):
                 value = getattr(value, name, _MISSING)
+            case ("lookup", str(name)):
+                value = raw_lookup(value, name) if isinstance(value, type) else ABSENT
+                value = _MISSING if value is ABSENT else value
+            case ("type", _):
+                value = type(value)
             case ("item", key):
                 try:
                     value = value[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,7 +11,7 @@ import gast
 import numpy as np
 
 from weft.errors import StagingError
-from weft.frontend import expressions
+from weft.frontend import expressions, watch
 from weft.frontend.canonical import PREFIX
 from weft.frontend.frame import Frame, VarLoc
 from weft.ir.nodes import Var
@@ -80,7 +81,7 @@ def assign(target: Any, value: Any, frame: Frame) -> None:
             if not s.owns(x):
                 raise expressions.error(
                     f"a write to attribute '{target.attr}' of an object that the compiled function did not make",
-                    target, frame, "return the new value, or build a new object",
+                    target, frame, outside(target),
                 )  # fmt: skip
             s.change(x)
             setattr(x, target.attr, value)
@@ -88,6 +89,15 @@ def assign(target: Any, value: Any, frame: Frame) -> None:
             assign(target.value, value, frame)
         case _:
             raise expressions.error(f"assignment to {type(target).__name__} is not compiled", target, frame)
+
+
+def outside(target: Any) -> str:
+    """How state that an attribute holds is passed instead."""
+    text = ast.unparse(gast.gast_to_ast(target))
+    return (
+        f"a compiled function changes nothing outside: take `{target.attr}` as an argument, return the new value and"
+        f" assign it to the attribute outside, `{text} = f({text}, ...)`"
+    )
 
 
 def unpack(target: Any, value: Any, frame: Frame) -> None:
@@ -131,7 +141,7 @@ def set_item(x: Any, key: Any, value: Any, node: Any, frame: Frame) -> None:
     else:
         from weft.frontend.calls import call
 
-        fn = getattr(type(x), "__setitem__", None)
+        fn = watch.special(x, "__setitem__")
         if fn is None:
             raise arith.op_error(TypeError, f"{type(x).__name__!r} object does not support item assignment")
         call(fn, (x, key, value), {})

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from weft.errors import StagingError
-from weft.frontend import assign, calls
+from weft.frontend import assign, calls, watch
 from weft.frontend.frame import State
 from weft.ir.types import f64
 from weft.staged import arith
@@ -86,7 +86,7 @@ def len_(x: Any) -> Any:
         return x.shape[0]
     if isinstance(x, Loopable):
         return size_object(x.trip())
-    fn = getattr(type(x), "__len__", None)
+    fn = watch.special(x, "__len__")
     if hasattr(fn, "__code__") and not calls.is_library(fn):
         return calls.call(fn, (x,), {})
     return len(x)
@@ -266,7 +266,7 @@ def abs_(x: Any) -> Any:
     """``abs``."""
     if is_staged(x):
         return arith.absolute(x)
-    fn = getattr(type(x), "__abs__", None)
+    fn = watch.special(x, "__abs__")
     return calls.call(fn, (x,), {}) if hasattr(fn, "__code__") else abs(x)
 
 
@@ -310,7 +310,7 @@ def _conversion(kind: type) -> Callable[..., Any]:
         if isinstance(x, calls.Format):
             raise StagingError("a number from a run-time string", loc=current().loc)
         if not is_staged(x, *rest):
-            fn = getattr(type(x), f"__{kind.__name__}__", None)
+            fn = watch.special(x, f"__{kind.__name__}__")
             if hasattr(fn, "__code__"):
                 return calls.call(fn, (x,), {})
             return calls.truth_of(x) if kind is bool else kind(x, *rest)
@@ -357,6 +357,7 @@ def _quantify(xs: Any, combine: Callable[[Any, Any], Any], empty: bool) -> Any:
 def isinstance_(x: Any, classes: Any) -> bool:
     """``isinstance`` of staged values, by what they stand for."""
     if not isinstance(x, Staged):
+        watch.kind_of(x)
         return isinstance(x, classes)
     kinds = classes if isinstance(classes, tuple) else (classes,)
     return any(_is_kind(x, k) for k in kinds)
@@ -376,6 +377,7 @@ def _is_kind(x: Staged, k: Any) -> bool:
 def type_(x: Any) -> Any:
     """``type``."""
     if not isinstance(x, Staged):
+        watch.kind_of(x)
         return type(x)
     if x.flavour == "py":
         return py_kind(x.dtype)
@@ -406,8 +408,20 @@ def getattr_(x: Any, name: str, *default: Any) -> Any:
         return expressions.attribute(x, name, frame.parsed.node, frame)
     except (AttributeError, StagingError):
         if default:
+            watch.has_attribute(x, name)
             return default[0]
         raise
+
+
+def _namespace(name: str) -> Callable[..., Any]:
+    def refused(*args: Any) -> Any:
+        raise watch.refuse_namespace(name)
+
+    return refused
+
+
+for _fn in (vars, globals, locals):
+    BUILTINS[_fn] = _namespace(_fn.__name__)
 
 
 @builtin(hasattr)
@@ -419,7 +433,7 @@ def hasattr_(x: Any, name: str) -> bool:
         except AttributeError:
             return False
         return True
-    return hasattr(x, name)
+    return watch.has_attribute(x, name)
 
 
 @builtin(setattr)

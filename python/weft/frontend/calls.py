@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import functools
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -13,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from weft.errors import StagingError, located
-from weft.frontend import source
+from weft.frontend import source, watch
 from weft.frontend.capture import extend
 from weft.frontend.frame import Frame, StagedFunction, StagedMethod, State
-from weft.pytrees import flatten_custom, is_registered
+from weft.pytrees import flatten_custom
 from weft.staged import arith
 from weft.staged.context import current
 from weft.staged.loops import Loopable, Range, Rows, loopable, range_item
@@ -41,7 +42,7 @@ def _state() -> State:
 
 def truth_of(x: Any) -> Any:
     """The truth of a value that is not staged itself (containers: whether they are empty)."""
-    fn = getattr(type(x), "__bool__", None) or getattr(type(x), "__len__", None)
+    fn = watch.special(x, "__bool__") or watch.special(x, "__len__")
     if isinstance(fn, types.FunctionType) and not type(x).__module__.startswith("weft."):
         t = call(fn, (x,), {})
         return arith.truth(t) if isinstance(t, Staged) else bool(t)
@@ -118,7 +119,8 @@ def call(
     if isinstance(fn, StagedMethod):
         return call(fn.fn, args, kwargs, node=node, frame=frame)
     if isinstance(fn, functools.partial):
-        return call(fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}, node=node, frame=frame)
+        head, keywords = watch.parts_of(fn)
+        return call(fn.func, (*head, *args), {**keywords, **kwargs}, node=node, frame=frame)
     if isinstance(fn, types.MethodType) and fn.__func__.__module__ in _NATIVE:
         return native(fn, args, kwargs)
     if isinstance(fn, types.MethodType) and not is_library(fn.__func__):
@@ -140,7 +142,7 @@ def call(
         getattr(fn, "__self__", None), list | dict | set | tuple | str | collections.deque | Staged
     ):
         return container_method(fn, args, kwargs, node, frame)
-    method = getattr(type(fn), "__call__", None)  # noqa: B004  (the class's own, to be staged)
+    method = watch.special(fn, "__call__")
     if isinstance(method, types.FunctionType):
         return call(method, (fn, *args), kwargs, node=node, frame=frame)
     if not any(map(contains_staged, (*args, *kwargs.values()))):
@@ -180,7 +182,9 @@ def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise TypeError(located(str(e), current().loc)) from None
     if isinstance(value, np.ndarray):
         return lift(value)
-    return _state().own(value) if isinstance(value, list | dict | set) else value
+    if isinstance(value, list | dict | set) and sys.getrefcount(value) <= 2:  # nobody else has it: it is new
+        return _state().own(value)
+    return value
 
 
 _IMPURE = ("time", "random", "numpy.random", "datetime", "secrets", "uuid", "os", "posix", "_random", "io", "_io")
@@ -248,6 +252,7 @@ def call_native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     def pass_on(x: Any) -> Any:
         return StagedMethod(x) if is_transformed(x) or is_callback(x) else x
 
+    args, kwargs = tuple([watch.whole(a) for a in args]), {k: watch.whole(v) for k, v in kwargs.items()}
     value = fn(*[pass_on(a) for a in args], **{k: pass_on(v) for k, v in kwargs.items()})
     return value if isinstance(value, Staged) else adopted(value, (args, kwargs))
 
@@ -270,7 +275,7 @@ def is_callback(x: Any) -> bool:
 
 def adopted(value: Any, given: Any) -> Any:
     """A library function's result: the containers that it made are the program's own, to be changed by it."""
-    if isinstance(value, list | tuple | dict | collections.deque) or is_registered(value):
+    if isinstance(value, list | tuple | dict | collections.deque) or flatten_custom(value) is not None:
         s = _state()
         known = {id(x) for x in containers(given)}
         for x in containers(value):
@@ -286,7 +291,7 @@ def containers(x: Any) -> Iterator[Any]:
     if isinstance(x, list | tuple | dict | collections.deque):
         for v in x.values() if isinstance(x, dict) else x:
             yield from containers(v)
-    elif is_registered(x) and (parts := flatten_custom(x)) is not None:
+    elif (parts := flatten_custom(x)) is not None:
         yield from [x, vars(x)] if hasattr(x, "__dict__") else [x]
         yield from containers(parts[0])
 
@@ -404,9 +409,10 @@ def call_python(fn: types.FunctionType, args: tuple[Any, ...], kwargs: dict[str,
     s = _state()
     parsed = source.parse(fn)
     path = s.captures.path(fn)
-    s.captures.functions.setdefault(fn, path)
+    if not is_library(fn):
+        s.captures.staged(fn, path)
     frame = Frame(parsed, python=fn, globals_=fn.__globals__, origin=path)
-    bind(frame, parsed, args, kwargs, fn.__defaults__ or (), fn.__kwdefaults__ or {}, fn.__qualname__)
+    bind(frame, parsed, args, kwargs, fn.__defaults__ or (), fn.__kwdefaults__ or {}, fn.__qualname__, fn)
     return run(frame)
 
 
@@ -448,9 +454,9 @@ def run(frame: Frame) -> Any:
 
 def bind(
     frame: Frame, parsed: source.Parsed, args: tuple[Any, ...], kwargs: dict[str, Any], defaults: Sequence[Any],
-    kw_defaults: dict[str, Any], name: str,
+    kw_defaults: dict[str, Any], name: str, python: types.FunctionType | None = None,
 ) -> None:  # fmt: skip
-    """Bind arguments to a frame's variables as Python does."""
+    """Bind arguments to a frame's variables as Python does (``python``: the function that has the defaults)."""
     a = parsed.node.args
     positional = [p.id for p in (*a.posonlyargs, *a.args)]
     only = {p.id for p in a.posonlyargs}
@@ -476,9 +482,11 @@ def bind(
     if a.kwarg is not None:
         values[a.kwarg.id] = _state().own(rest)
     for p, d in zip(positional[len(positional) - len(defaults) :], defaults, strict=True):
-        values.setdefault(p, default_value(d))
+        if p not in values:
+            values[p] = default_value(d) if python is None else watch.default(python, p, d, False)
     for k, d in kw_defaults.items():
-        values.setdefault(k, default_value(d))
+        if k not in values:
+            values[k] = default_value(d) if python is None else watch.default(python, k, d, True)
     missing = [p for p in (*positional, *[p.id for p in a.kwonlyargs]) if p not in values]
     if missing:
         quoted = ", ".join(f"'{m}'" for m in missing)

@@ -7,6 +7,8 @@ anew. The path of a source names it across processes, for warm starts.
 
 from __future__ import annotations
 
+import array
+import collections
 import sys
 import types
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ import numpy as np
 
 from weft import dtypes
 from weft.errors import StagingError, UnexpectedTracerError
+from weft.runtime.watched import ABSENT, raw_lookup, value_at
 from weft.staged.context import current, staging
 from weft.staged.value import Staged
 
@@ -24,7 +27,8 @@ Path = tuple[Any, ...] | None
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A place outside the function: ``kind`` is "dict", "cell", "attr" or "value" (the object itself)."""
+    """A place outside the function: ``kind`` is "dict", "cell", "attr" or "value" (the object itself); or for what is
+    only watched, a kind of `value_at`."""
 
     kind: str
     holder: Any
@@ -33,7 +37,7 @@ class Source:
 
     def entry(self) -> tuple[Any, ...]:
         """As the runtime's plan takes it."""
-        if self.kind in ("cell", "value"):
+        if self.key is None:
             return (self.kind, self.holder)
         return (self.kind, self.holder, self.key)
 
@@ -56,7 +60,7 @@ def is_data(x: Any) -> bool:
         return False
     if isinstance(x, int | float | complex | np.ndarray | np.generic) or hasattr(x, "__array__"):
         return True
-    if isinstance(x, list | dict):
+    if isinstance(x, list | dict | set | collections.deque):
         return True
     if isinstance(x, tuple):
         return any(is_data(v) for v in x)
@@ -80,6 +84,29 @@ class Captures:
         self._paths: dict[int, tuple[Any, Path]] = {}
         self.functions: dict[Any, Path] = {}
         self.indexable = True
+        self._watched: set[tuple[Any, ...]] = set()
+
+    def watch(self, source: Source, value: Any) -> None:
+        """Rely on what is at a place now (`ABSENT`: that nothing is)."""
+        if source.ident not in self._watched:
+            self._watched.add(source.ident)
+            self.statics.append((source, value))
+            if source.path is None and source.kind != "code":  # functions are found by their names
+                self.indexable = False
+
+    def staged(self, fn: types.FunctionType, path: Path) -> None:
+        """Rely on a function's code."""
+        self.functions.setdefault(fn, path)
+        self.watch(Source("code", fn, None, extend(path, "code", "")), fn.__code__)
+
+    def bring_whole(self, source: Source, value: Any) -> Any:
+        """A container as data, whatever its kind."""
+        key = ("whole", *source.ident)
+        if key not in self._seen:
+            self.indexable = False
+            self._seen[key] = self.bring(value, source.label)
+            self.hidden.append((source, value))
+        return self._seen[key]
 
     def read(self, source: Source, value: Any) -> Any:
         """The staged or static value of a captured object."""
@@ -91,6 +118,11 @@ class Captures:
             raise UnexpectedTracerError(
                 f"'{source.label}' is a staged value that an earlier staging left behind",
                 remedy="return the value from the compiled function instead of storing it",
+            )
+        if isinstance(value, bytearray | memoryview | array.array):
+            raise StagingError(
+                f"'{source.label}' is a {type(value).__name__}, which may change without being noticed",
+                remedy="use a NumPy array or a list",
             )
         if is_data(value):
             if isinstance(value, int) and not -(2**63) <= value < 2**63:
@@ -155,3 +187,9 @@ def _default_float_read() -> None:
 
 
 dtypes.on_read(_default_float_read)
+
+
+__all__ = [
+    "ABSENT", "Captures", "Path", "Source", "attr_source", "cell_source", "class_path", "extend", "global_source",
+    "is_data", "raw_lookup", "value_at",
+]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import enum
 import operator
 import types
 from collections.abc import Callable
@@ -13,9 +14,9 @@ import gast
 import numpy as np
 
 from weft.errors import StagingError, located
-from weft.frontend import assign, calls, merge
+from weft.frontend import assign, calls, merge, watch
 from weft.frontend.canonical import PREFIX
-from weft.frontend.capture import attr_source, cell_source, class_path, extend, global_source
+from weft.frontend.capture import ABSENT, Source, attr_source, cell_source, global_source, is_data, raw_lookup
 from weft.frontend.frame import UNDEFINED, Frame, Maybe, StagedFunction, State, Undefined, VarLoc
 from weft.frontend.source import Parsed, finish
 from weft.runtime import missing
@@ -127,11 +128,18 @@ def captured(name: str, frame: Frame, node: Any) -> Any:
         try:
             value = fn.__closure__[i].cell_contents  # type: ignore[index]
         except ValueError:
-            raise error(f"variable '{name}' of the enclosing function has no value yet", node, frame) from None
+            raise NameError(
+                located(
+                    f"cannot access free variable '{name}' where it is not associated with a value in enclosing scope",
+                    frame.parsed.loc(node),
+                )
+            ) from None
         return s.captures.read(cell_source(fn, i, frame.origin), value)
     if name in frame.globals:
         return s.captures.read(global_source(frame.globals, name, frame.origin), frame.globals[name])
     if hasattr(builtins, name):
+        place = global_source(frame.globals, name, frame.origin)
+        s.captures.watch(Source("dict", frame.globals, name, place.path), ABSENT)
         return getattr(builtins, name)
     raise NameError(located(f"name '{name}' is not defined", frame.parsed.loc(node)))
 
@@ -270,7 +278,7 @@ def _overloaded(op: Any, x: Any, y: Any) -> Any:
     if name is None:
         return NotImplemented
     for obj, other, method in ((x, y, f"__{name}__"), (y, x, f"__r{name}__")):
-        fn = getattr(type(obj), method, None)
+        fn = watch.special(obj, method)
         if isinstance(fn, types.FunctionType) and not isinstance(obj, Staged):
             out = calls.call(fn, (obj, other), {})
             if out is not NotImplemented:
@@ -307,7 +315,7 @@ def _unary(node: Any, frame: Frame) -> Any:
     staged, native, name = _UNARY[type(node.op)]
     if has_staged(x):
         return staged(x)
-    method = getattr(type(x), name, None)
+    method = watch.special(x, name)
     if isinstance(method, types.FunctionType):
         return calls.call(method, (x,), {})
     return native(x)
@@ -441,7 +449,7 @@ def subscript(x: Any, key: Any, node: Any, frame: Frame) -> Any:
     if id(x) in SUBSCRIPTED:
         out = SUBSCRIPTED[id(x)](key)
         return lift(out) if isinstance(out, np.ndarray) else out
-    fn = getattr(type(x), "__getitem__", None)
+    fn = watch.special(x, "__getitem__")
     if isinstance(fn, types.FunctionType) and not type(x).__module__.startswith("weft."):
         return calls.call(fn, (x, key), {})
     try:
@@ -476,47 +484,45 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
     s = state()
     if s.stands_in(x) and name in getattr(x, "__dict__", ()):
         return vars(x)[name]
-    cls_value = getattr(type(x), name, None)
-    if isinstance(cls_value, property) and cls_value.fget is not None and not s_native(x):
-        return calls.call(cls_value.fget, (x,), {})
+    cls = x if isinstance(x, type) else type(x)
+    raw = raw_lookup(cls, name)
+    if isinstance(raw, property) and raw.fget is not None and x is not cls and not s_native(x):
+        watch.look(x, name)
+        return calls.call(raw.fget, (x,), {})
     try:
         value = getattr(x, name)
     except AttributeError as e:
         raise AttributeError(located(str(e), frame.parsed.loc(node))) from None
-    cls = x if isinstance(x, type) else type(x)
-    if is_user_class(cls) and (x is cls or name not in getattr(x, "__dict__", ())):
+    own = has_instance_dict(x) and name in vars(x)
+    if s.compared.get(id(x)) is x and (own or raw is ABSENT) and not isinstance(x, enum.Enum):
+        raise error(
+            f"attribute '{name}' of an argument of class {cls.__name__}, whose `==` is its own: equal objects would"
+            " share what is compiled for one of them", node, frame,
+            "mark the argument as static (static_argnums), if equal objects are the same to the function; or register"
+            " the class as a container (weft.tree_util)",
+        )  # fmt: skip
+    if watch.is_user_class(cls) and raw is not ABSENT and not own:
         if x is not cls:
-            path = s.captures.path(x)
-            s.captures.note(cls, class_path(cls) if path is None else extend(path, "attr", "__class__"))
-        held = getattr(cls, name, value)
-        if held is value or isinstance(held, types.FunctionType):  # a constant of the class, or a method
-            found = s.captures.read(attr_source(cls, name, s.captures.path(cls)), held)
-            return found if held is value else value
+            watch.not_own(x, name)
+        if is_data(raw) and value is raw:  # a constant of the class
+            watch.kind_of(x)
+            return s.captures.read(attr_source(cls, name, s.captures.path(cls)), value)
+        watch.look(x, name)
+        if x is cls or value is raw or isinstance(value, _BOUND) or not watch.is_outside(x, s):
+            return value
+    if isinstance(x, types.ModuleType):
+        return value if s_native_module(x) else s.captures.read(attr_source(x, name, s.captures.path(x)), value)
+    if s.owns(x) or isinstance(x, type) or s_native(x) or _holds_staged(value):
         return value
-    if s.owns(x) or isinstance(x, types.ModuleType | type) or s_native(x):
-        if isinstance(x, types.ModuleType) and not s_native_module(x):
-            return s.captures.read(attr_source(x, name, s.captures.path(x)), value)
-        return value
-    if isinstance(value, types.MethodType | types.BuiltinMethodType):
+    if isinstance(value, types.MethodType | types.BuiltinMethodType) and not own:
         if isinstance(value, types.MethodType):
             s.captures.note(value.__func__, None)
         return value
-    if has_instance_dict(x) and name in vars(x) and not _holds_staged(value):
-        return s.captures.read(attr_source(x, name, s.captures.path(x)), value)
-    return value
+    return s.captures.read(attr_source(x, name, s.captures.path(x)), value)
 
 
-def is_user_class(cls: type) -> bool:
-    """Whether a class is the user's, so that what it holds may be changed."""
-    return cls.__module__.split(".")[0] not in (
-        "builtins",
-        "numpy",
-        "weft",
-        "types",
-        "functools",
-        "typing",
-        "collections",
-    )
+#: What a class gives for a name that depends on the class alone, and on which object it was asked of.
+_BOUND = types.FunctionType | types.MethodType | types.BuiltinMethodType | types.MethodWrapperType
 
 
 def _holds_staged(value: Any) -> bool:

@@ -201,6 +201,7 @@ class State(Context):
     memo: dict[Any, Any] = field(default_factory=dict)
     frozen: dict[int, tuple[Any, str]] = field(default_factory=dict)
     rebuilt: dict[int, Any] = field(default_factory=dict)
+    compared: dict[int, Any] = field(default_factory=dict)
     captures: Any = None
     arguments: set[Any] = field(default_factory=set)
 
@@ -234,7 +235,8 @@ class State(Context):
             raise StagingError(
                 f"a change to a {type(obj).__name__} that the compiled function did not make (an argument or a captured"
                 " object)",
-                remedy="build a new one and return it",
+                remedy="build a new one (a copy, to begin with) and return it, or return the new value and put it in"
+                " place outside",
                 loc=self.loc,
             )
         found = self.frozen.get(id(obj))

@@ -13,10 +13,11 @@ import numpy as np
 
 from weft.errors import StagingError
 from weft.frontend import calls
-from weft.frontend.capture import Captures, Source
+from weft.frontend.capture import Captures, Source, raw_lookup
 from weft.frontend.frame import Frame, StagedFunction, State
 from weft.frontend.merge import AlwaysRaises
 from weft.frontend.trees import refuse_staged
+from weft.frontend.watch import is_user_class
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Block, Function, Loc, Renamer, Var, lit
 from weft.ir.sizes import Dim, Size, dim, equalities, map_size
@@ -142,7 +143,14 @@ class Staging(State):
         """Captured data as hidden parameters."""
         from weft.runtime import flatten_value
 
-        signature = flatten_value(value)
+        try:
+            signature = flatten_value(value)
+        except TypeError as e:
+            raise StagingError(
+                f"'{name}', which the function captures, holds something that is neither data nor hashable: {e}",
+                remedy="pass what is needed of it as arguments",
+                loc=self.loc,
+            ) from None
         shift = len(self.staged)
         staged = [self.leaf(x, shift, name) for x in signature.leaves]
         for v in staged:
@@ -230,6 +238,7 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
             args = [state.leaf(x) for x in signature.leaves]
             positional = build(signature.args, args)
             keywords = build(signature.kwargs, args)
+            state.compared = compared(target, signature)
             state.captures.note(root_function(target), (("root",),))
             try:
                 returned = calls.call(target, positional, keywords)
@@ -240,6 +249,23 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
                 raise
             program = _finish(state, block, returned, name)
         return program
+
+
+def compared(target: Any, signature: Signature) -> dict[int, Any]:
+    """Arguments that nobody marked as static, of classes with an ``==`` of their own: one may stand for another."""
+    nums, names = getattr(target, "static", ((), ()))
+    count = len(signature.args[1])
+    given = [t for i, t in enumerate(signature.args[1]) if i not in nums and i - count not in nums]
+    given += [t for k, t in zip(signature.kwargs[1], signature.kwargs[2], strict=True) if k not in names]
+    found: dict[int, Any] = {}
+    while given:
+        match given.pop():
+            case ("static", obj):
+                if is_user_class(type(obj)) and raw_lookup(type(obj), "__eq__") is not vars(object)["__eq__"]:
+                    found[id(obj)] = obj
+            case ("tuple" | "list", items) | ("dict" | "namedtuple", _, items) | ("custom", _, _, items):
+                given += items
+    return found
 
 
 def root_function(target: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 
 from weft.errors import StagingError
 from weft.frontend import calls, expressions
-from weft.frontend.assign import assign, assign_name, home, set_item, static_thunks
+from weft.frontend.assign import assign, assign_name, home, outside, set_item, static_thunks
 from weft.frontend.canonical import PREFIX
 from weft.frontend.expressions import at, error, evaluate, state
 from weft.frontend.frame import UNDEFINED, Frame, StagedFunction, Undefined, VarLoc
@@ -107,7 +107,7 @@ def _augassign(node: Any, frame: Frame) -> Signal:
                 if not s.owns(x):
                     raise error(
                         f"a write to attribute '{target.attr}' of an object that the compiled function did not make",
-                        node, frame, "return the new value, or build a new object",
+                        node, frame, outside(target),
                     )  # fmt: skip
                 s.change(x)
                 setattr(x, target.attr, new)
@@ -427,7 +427,12 @@ def _delete(node: Any, frame: Frame) -> Signal:
             loc.set(UNDEFINED)
             continue
         if not isinstance(target, gast.Subscript):
-            raise error("this 'del' is not compiled", node, frame)
+            raise error(
+                "this 'del' is not compiled",
+                node,
+                frame,
+                "leave it in place, or build a container or an object without it",
+            )
         x, key = evaluate(target.value, frame), evaluate(target.slice, frame)
         if isinstance(x, Staged):
             raise arith.op_error(ValueError, "cannot delete array elements")

@@ -72,7 +72,7 @@ class Cell(Location):
         """Replace the content."""
         ctx = current()
         if self.readonly:
-            raise StagingError(self.readonly, remedy="write to a copy: `x = x.copy()`", loc=ctx.loc)
+            raise StagingError(self.readonly, remedy=_WRITE, loc=ctx.loc)
         if self.stale:
             raise StagingError(
                 "a write to an array that may be one of several (it was bound differently on two paths)",
@@ -83,6 +83,9 @@ class Cell(Location):
         self.atom = atom
         if isinstance(atom, Var) and not atom.name:
             atom.name = self.name
+
+
+_WRITE = "write to a copy, `x = x.copy()`, or pass the array as an argument of its own, which may be written"
 
 
 class View:
