@@ -11,7 +11,10 @@ import weft.numpy as wnp
 from weft.api.written import looped
 from weft.lax.control import fori_loop, scan
 from weft.lax.operands import array, error, same_dtype, text
-from weft.lax.regions import apply
+from weft.lax.products import matched
+from weft.lax.regions import apply, is_staged
+from weft.numpy.common import array_of
+from weft.numpy.linear import square
 
 _np: Any = wnp.linalg
 
@@ -192,6 +195,17 @@ def triangular_solve(
             a, b, left_side=left_side, lower=lower, transpose_a=transpose_a, unit_diagonal=unit_diagonal
         )
         return wnp.squeeze(out, -1 if left_side else -2)
+    if is_staged(a):
+        a = square(array_of(a))
+
+    def fail() -> None:
+        raise error(ValueError, f"triangular_solve: incompatible shapes {text(a)} and {text(b)}")
+
+    side = b.ndim - (2 if left_side else 1)
+    pairs = [(a.ndim - 1, side), *[(k, k) for k in range(a.ndim - 2)]]
+    if a.ndim != b.ndim:
+        fail()
+    a, b = matched(a, b, pairs, fail)
     if not left_side:  # x op(a) = b is op(a)^T x^T = b^T
         b = wnp.swapaxes(b, -1, -2)
     x = apply(
@@ -221,7 +235,7 @@ def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
 
     def exchange(k: Any, at: Any) -> Any:
         j = wnp.take_along_axis(p, wnp.full((*p.shape[:-1], 1), k), axis=-1).astype(np.int64)
-        here, there = at[..., k : k + 1], wnp.take_along_axis(at, j, axis=-1)
+        here, there = at[..., k][..., None], wnp.take_along_axis(at, j, axis=-1)
         i = wnp.arange(n)
         return wnp.where(i == k, there, wnp.where(i == j, here, at))
 
