@@ -194,6 +194,26 @@ NUMERICS = _rows(
     ("np.piecewise(a[0], [a[0] < 0], [0, 1])", (I,)),
 )  # fmt: skip
 
+MORE = _rows(
+    ("np.gradient(a[0], edge_order=2)", (V,)), ("np.gradient(a[0], a[1])", (V, np.sort(W))),
+    ("np.gradient(a[0], np.cumsum(a[1]), edge_order=2)", (V, W)), ("np.gradient(a[0], 2.0, axis=0, edge_order=2)", (M,)),
+    ("np.gradient(a[0], 0.5, np.array([0, 1, 3, 4]))", (M,)), ("np.einsum(a[0], [0, 1], a[1], [1, 2], [0, 2])", (M, S)),
+    ("np.einsum(a[0], [..., 0], a[0], [..., 0])", (M,)), ("np.round(a[0], -1)", (IM * 7,)),
+    ("np.lexsort(a[0])", (IM,)), ("np.lexsort((a[0], a[0] % 2), axis=0)", (IM,)), ("np.lexsort((a[0], a[1]))", (I, J)),
+    ("np.interp(a[0], a[1], a[2], period=2.0)", (M * 3, V, W)), ("np.interp(a[0], a[1], a[2])", (M, np.sort(V), C[0, :1] + W)),
+    ("np.max(a[0], axis=1)", (C,)), ("np.min(a[0])", (C,)), ("np.max(a[0], axis=0, keepdims=True)", (C,)),
+    ("np.argmax(a[0], axis=1)", (C,)), ("np.argmin(a[0])", (C,)),
+    *[(f"np.pad(a[0], ((1, 2), (0, 3)), mode='{m}')", (M,)) for m in (
+        "linear_ramp", "maximum", "minimum", "mean", "median", "edge", "wrap", "reflect", "symmetric")],
+    *[(f"np.pad(a[0], (9, 5), mode='{m}', reflect_type='odd')", (V,)) for m in ("reflect", "symmetric")],
+    ("np.pad(a[0], 2, mode='mean', stat_length=(2, 3))", (V,)), ("np.pad(a[0], 2, mode='mean')", (IM,)),
+    ("np.pad(a[0], 3, mode='linear_ramp', end_values=(-9, 9))", (I,)),
+    ("np.cov(a[0], a[1])", (M, M[:2] * 2)), ("np.cov(a[0], fweights=[1, 2, 3, 1])", (M,)), ("np.cov(a[0])", (C,)),
+    ("np.cov(a[0], aweights=a[1], ddof=0)", (M, W[:4].copy())), ("np.cov(a[0], rowvar=False, aweights=[1.0, 2, 1])", (M,)),
+    ("np.cov(a[0], dtype=np.float32)", (M,)), ("np.corrcoef(a[0], a[1])", (V, W)), ("np.corrcoef(a[0])", (C,)),
+    ("np.correlate(a[0], a[1], 'full')", (C[0], C[1])), ("np.correlate(a[0], a[1], 'valid')", (C[0, :2].copy(), C[1])),
+)  # fmt: skip
+
 LINALG = _rows(
     *[(f"np.linalg.{f}(a[0])", (P,)) for f in (
         "cholesky", "cond", "det", "eigvalsh", "inv", "matrix_norm", "matrix_rank", "matrix_transpose", "pinv", "slogdet",
@@ -215,7 +235,7 @@ FFT = _rows(
     ("np.fft.fftfreq(5, 0.5)", ()), ("np.fft.rfftfreq(a[0])", (6,)),
 )  # fmt: skip
 
-SAMPLES = [*ELEMENTWISE, *SHAPES, *EDITS, *REDUCTIONS, *SORTING, *NUMERICS, *LINALG, *FFT]
+SAMPLES = [*ELEMENTWISE, *SHAPES, *EDITS, *REDUCTIONS, *SORTING, *NUMERICS, *MORE, *LINALG, *FFT]
 
 #: Sizes of results depend on data: a batch of them is refused. With ``size=`` they do not.
 RAGGED = (
@@ -227,4 +247,4 @@ RAGGED = (
 KINKS = ("trim_zeros", "unique", "mode='fill'", "roots", "eig(", "qr(", "svd(", "float32")
 
 #: Functions that write into an argument, which is an array of NumPy; staged code only.
-IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis"}
+IN_PLACE = {"copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"}

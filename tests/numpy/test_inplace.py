@@ -166,6 +166,17 @@ def copyto_and_put(np, x, m):
     np.put_along_axis(x, np.argmax(x, axis=1)[:, None], 99.0, axis=1)
 
 
+@program(M, V, np.arange(21.0).reshape(7, 3), np.zeros((3, 3, 3)))
+def values_are_repeated(np, x, v, tall, cube):
+    np.put(x, [0, 1, 2, 3, 4], [10.0, 11.0])
+    np.put(v, [7, -1, 3], 5.0, mode="wrap")
+    np.put(v, [9, -4], [1.0, 2.0], mode="clip")
+    np.place(x, x > 0, [1.0, 2.0, 3.0])
+    np.putmask(x, x < 0, [-1.0, -2.0])
+    np.fill_diagonal(tall, [5.0, 6.0], wrap=True)
+    np.fill_diagonal(cube, [1.0, 2.0])
+
+
 @program(M)
 def integer_array_results_are_copies(np, x):
     y = x[[0, 1]]
@@ -252,7 +263,7 @@ ERRORS = {
     "repeat": (lambda np, x: np.repeat(x, [1, 2]), (V,), ValueError, "repeats"),
     "len": (lambda np, x: len(x), (2.0,), TypeError, "len"),
     "attribute of a float": (lambda np, x: x.sum(), (2.0,), AttributeError, "'float' object has no attribute 'sum'"),
-    "sort complex": (lambda np, x: np.sort(x), (C,), TypeError, "complex"),
+    "search complex": (lambda np, x: np.searchsorted(x, 1j), (C[0].copy(),), TypeError, "complex"),
     "float index": (lambda np, x: np.take(x, [0.5]), (V,), TypeError, "int64"),
     "quantile range": (lambda np, x: np.percentile(x, 101), (V,), ValueError, "Percentiles"),
     "searchsorted": (lambda np, x: np.searchsorted(x, 1.0, side="both"), (V,), ValueError, "side"),

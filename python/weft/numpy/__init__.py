@@ -23,6 +23,7 @@ from weft.numpy import (
     histograms,
     joining,
     methods,
+    padding,
     polynomials,
     products,
     quantiles,

@@ -165,32 +165,78 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: Any = -1) -> Any:
     return sum(ufunc(np.divide, ufunc(np.multiply, width, ufunc(np.add, late, early)), 2.0), k)
 
 
-@implements(np.gradient)
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
-    """Central differences, one-sided at the ends; spacing one number per axis."""
-    from weft.numpy.common import axes_of, unsupported
+def _three_points(rows: Any, h1: Any, h2: Any, at: int) -> Any:
+    """The slope at one of three points, ``h1`` and ``h2`` apart, of the parabola through their values."""
+    both = ufunc(np.add, h1, h2)
+    outer, inner = ufunc(np.multiply, h1, both), ufunc(np.multiply, h2, both)
+    middle = ufunc(np.multiply, h1, h2)
+    if at == 0:
+        weights = [
+            (ufunc(np.negative, ufunc(np.add, both, h1)), outer),
+            (both, middle),
+            (ufunc(np.negative, h1), inner),
+        ]
+    elif at == 1:
+        weights = [(ufunc(np.negative, h2), outer), (ufunc(np.subtract, h2, h1), middle), (h1, inner)]
+    else:
+        weights = [(h2, outer), (ufunc(np.negative, both), middle), (ufunc(np.add, both, h2), inner)]
+    terms = [ufunc(np.multiply, ufunc(np.divide, *w), r) for w, r in zip(weights, rows, strict=True)]
+    return ufunc(np.add, ufunc(np.add, terms[0], terms[1]), terms[2])
+
+
+def _slopes(x: Staged, k: int, h: Staged, order: int) -> Staged:
+    """Differences along an axis, ``h`` apart: a number, or the gaps between the points."""
+    from weft.numpy.common import along
     from weft.numpy.joining import concatenate
     from weft.staged.indexing import getitem
+
+    def part(start: Any, stop: Any) -> Any:
+        return getitem(x, (*[slice(None)] * k, slice(start, stop)))
+
+    def gap(start: Any, stop: Any) -> Any:
+        return h if not h.sizes else along(getitem(h, slice(start, stop)), k, x.ndim)
+
+    if h.sizes:
+        inner = _three_points((part(None, -2), part(1, -1), part(2, None)), gap(None, -1), gap(1, None), 1)
+    else:
+        inner = ufunc(np.divide, ufunc(np.subtract, part(2, None), part(None, -2)), ufunc(np.multiply, 2.0, h))
+    if order == 1:
+        first = ufunc(np.divide, ufunc(np.subtract, part(1, 2), part(0, 1)), gap(0, 1))
+        last = ufunc(np.divide, ufunc(np.subtract, part(-1, None), part(-2, -1)), gap(-1, None))
+    else:
+        first = _three_points((part(0, 1), part(1, 2), part(2, 3)), gap(0, 1), gap(1, 2), 0)
+        last = _three_points((part(-3, -2), part(-2, -1), part(-1, None)), gap(-2, -1), gap(-1, None), 2)
+    out: Staged = concatenate([first, inner, last], k)
+    return out
+
+
+@implements(np.gradient)
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: Any = 1) -> Any:
+    """Central differences, one-sided at the ends; spacing a number per axis, or the coordinates of its points."""
+    from weft.numpy.common import agree, axes_of
 
     x = array(f)
     if x.dtype.kind not in "fc":
         x = astype(x, np.float64)
-    if static_int(edge_order, "edge_order") != 1:
-        raise unsupported("np.gradient with edge_order=2", "edge_order=1")
+    order = static_int(edge_order, "edge_order")
+    if order not in (1, 2):
+        raise op_error(ValueError, "'edge_order' greater than 2 not supported")
     axes = axes_of(axis, x.ndim) if not isinstance(axis, list | tuple) else tuple([axis_of(k, x.ndim) for k in axis])
-    steps = list(varargs) * len(axes) if len(varargs) == 1 else list(varargs) or [1.0] * len(axes)
+    one = len(varargs) == 1 and not array(varargs[0]).sizes
+    steps = list(varargs) * len(axes) if one else list(varargs) or [1.0] * len(axes)
     if len(steps) != len(axes):
         raise op_error(TypeError, "invalid number of arguments")
     out = []
-    for k, h in zip(axes, steps, strict=True):
-        if array(h).sizes:
-            raise unsupported("np.gradient with coordinates", "give the distance between points")
-
-        def part(start: Any, stop: Any, k: int = k) -> Any:
-            return getitem(x, (*[slice(None)] * k, slice(start, stop)))
-
-        inner = ufunc(np.divide, ufunc(np.subtract, part(2, None), part(None, -2)), ufunc(np.multiply, 2.0, h))
-        first = ufunc(np.divide, ufunc(np.subtract, part(1, 2), part(0, 1)), h)
-        last = ufunc(np.divide, ufunc(np.subtract, part(-1, None), part(-2, -1)), h)
-        out.append(concatenate([first, inner, last], k))
+    for k, step in zip(axes, steps, strict=True):
+        h = array(step)
+        if h.sizes:
+            if h.ndim != 1:
+                raise op_error(ValueError, "distances must be either scalars or 1d")
+            agree(h.sizes[0], x.sizes[k], _unequal)
+            h = diff(h if h.dtype.kind == "f" else astype(h, np.float64))
+        out.append(_slopes(x, k, h, order))
     return out[0] if len(out) == 1 else tuple(out)
+
+
+def _unequal() -> None:
+    raise op_error(ValueError, "when 1d, distances must match the length of the corresponding dimension")

@@ -17,7 +17,6 @@ from weft.numpy.common import (
     reshape,
     result_dtype,
     transpose,
-    unsupported,
 )  # fmt: skip
 from weft.numpy.products import contract
 from weft.numpy.registry import implements
@@ -28,7 +27,8 @@ from weft.numpy.ufuncs import ufunc
 def einsum(subscripts: Any, /, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None) -> Any:
     """Sums of products named by letters: ``einsum("ij,jk->ik", a, b)``."""
     if not isinstance(subscripts, str):
-        raise unsupported("np.einsum with lists of axes", "give the subscripts as a string")
+        subscripts, given = _lettered(subscripts, operands)
+        operands = tuple(given)
     kind = np.dtype(dtype) if dtype is not None else result_dtype(*[array(v) for v in operands])
     vs = [array(v, kind) for v in operands]
     inputs, output = parse(subscripts, [v.ndim for v in vs])
@@ -39,6 +39,16 @@ def einsum(subscripts: Any, /, *operands: Any, out: Any = None, optimize: Any = 
         total, labels = _pair(total, labels, v, other, later)
     total, labels = _summed(total, labels, set(output))
     return transpose(total, [labels.index(c) for c in output])
+
+
+def _lettered(first: Any, rest: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    """Subscripts as a string, where they were given as a list of axes after each operand (and one of the result)."""
+    given = [first, *rest]
+    text = ["".join("..." if i is ... else chr(97 + i) for i in axes) for axes in given[1::2]]
+    if len(given) % 2:
+        out = "".join("..." if i is ... else chr(97 + i) for i in given[-1])
+        return ",".join(text) + "->" + out, given[:-1:2]
+    return ",".join(text), given[::2]
 
 
 def parse(subscripts: str, ranks: list[int]) -> tuple[list[str], str]:

@@ -28,7 +28,6 @@ from weft.numpy.common import (
     static_bool,
     static_int,
     truth,
-    unsupported,
     value,
 )  # fmt: skip
 from weft.numpy.registry import implements
@@ -97,7 +96,8 @@ def round_(a: Any, decimals: Any = 0, out: Any = None) -> Any:
         x = astype(x, np.float16)
     if not is_inexact(x.dtype):
         if n < 0:
-            raise unsupported("np.round of integers to tens", "np.round(x.astype(float), -1).astype(int)")
+            tens = array(10.0**-n, f64)
+            return astype(ufunc(np.multiply, ufunc(np.rint, ufunc(np.divide, x, tens)), tens), x.dtype)
         return x
     if n == 0:
         return ufunc(np.rint, x)

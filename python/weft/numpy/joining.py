@@ -9,18 +9,16 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import Span, lit
-from weft.ir.sizes import Shape, Size
+from weft.ir.sizes import Size
 from weft.ir.types import i64
 from weft.numpy.common import (
     Staged,
     agree,
     array,
     axis_of,
-    cast,
     current,
     dim_or_int,
     emit,
-    full,
     gather,
     iota,
     of,
@@ -43,9 +41,11 @@ from weft.staged.indexing import getitem
 
 def _parts(arrays: Any) -> list[Any]:
     if isinstance(arrays, Staged):
-        n = arrays.sizes[0] if arrays.sizes else 0
+        n = current().resolve(arrays.sizes[0]) if arrays.sizes else 0
         if not isinstance(n, int):
-            raise unsupported("joining the rows of an array of run-time length", "use np.reshape")
+            if not current().about_shapes(n):
+                raise unsupported("joining the rows of an array of run-time length", "use np.reshape")
+            n = current().fix(n, "the rows of an array that are joined")
         return [getitem(arrays, k) for k in range(n)]
     return list(arrays)
 
@@ -316,97 +316,6 @@ def tile(A: Any, reps: Any) -> Any:
             sizes = (*lead, product([times[k], sizes[k]]), *tail)
         x = reshape(x, sizes)
     return x
-
-
-# -- padding -----------------------------------------------------------------------------------------------------------
-
-
-def _pairs(widths: Any, rank: int) -> list[tuple[Any, Any]]:
-    """Amounts before and after each axis, from NumPy's short forms."""
-    if isinstance(widths, np.ndarray):
-        widths = widths.tolist()
-    if isinstance(widths, dict):
-        named = {axis_of(k, rank): w for k, w in widths.items()}
-        rows: list[Any] = [named.get(k, (0, 0)) for k in range(rank)]
-        return [(w, w) if not isinstance(w, list | tuple) else tuple(w) for w in rows]  # type: ignore[misc]
-    if not isinstance(widths, list | tuple):
-        return [(widths, widths)] * rank
-    if not any(isinstance(w, list | tuple) for w in widths):
-        pair = tuple(widths) * 2 if len(widths) == 1 else tuple(widths)
-        return [pair] * rank  # type: ignore[list-item]
-    rows = [tuple(w) * 2 if len(w) == 1 else tuple(w) for w in widths]
-    return rows * rank if len(rows) == 1 else rows
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """The array with a border: constant, edge, wrap, reflect or symmetric."""
-    x = _array(array)
-    widths = [(size_of(a), size_of(b)) for a, b in _pairs(pad_width, x.ndim)]
-    if len(widths) != x.ndim:
-        raise op_error(ValueError, f"pad_width has {len(widths)} pairs for {x.ndim} axes")
-    if any(isinstance(s, int) and s < 0 for w in widths for s in w):
-        raise op_error(ValueError, "index can't contain negative values")
-    allowed = {"constant_values"} if mode == "constant" else set()
-    if set(kwargs) - allowed:
-        raise op_error(ValueError, f"unsupported keyword arguments for mode '{mode}': {set(kwargs) - allowed}")
-    if mode == "constant":
-        return _pad_constant(x, widths, kwargs.get("constant_values", 0))
-    if mode not in _PAD:
-        raise unsupported(f"np.pad with mode={mode!r}", f"one of {', '.join(['constant', *_PAD])}")
-    for k, (before, after) in enumerate(widths):
-        if before == 0 and after == 0:
-            continue
-        b = current().builder
-        n = x.sizes[k]
-        at = emit("sub", iota(n + before + after), b.size_value(before))
-        x = gather(x, _PAD[mode](at, of(b.size_value(n))), k, "fast")
-    return x
-
-
-_array = array
-
-
-def _pad_constant(x: Staged, widths: list[tuple[Size, Size]], fill: Any) -> Staged:
-    b = current().builder
-    fills = _pairs(fill, x.ndim)
-    if len({id(v) if isinstance(v, Staged) else v for pair in fills for v in pair}) <= 1:
-        shape: Shape = tuple([n + p + q for n, (p, q) in zip(x.sizes, widths, strict=True)])
-        value = cast(_array(fills[0][0] if fills else 0).atom, x.dtype)
-        base = full(value, shape)
-        starts = [b.size_value(p) for p, _ in widths]
-        return emit("store", base, x, *starts, spec=tuple([Span(n) for n in x.sizes]), mode="fast") if shape else x
-    for k, ((p, q), (u, v)) in enumerate(zip(widths, fills, strict=True)):
-        parts = []
-        for n, c in ((p, u), (q, v)):
-            parts.append(full(cast(_array(c).atom, x.dtype), (*x.sizes[:k], n, *x.sizes[k + 1 :])))
-        x = emit("concat", parts[0], x, parts[1], axis=k)
-    return x
-
-
-def _clipped(at: Staged, n: Staged) -> Staged:
-    return emit("maximum", emit("minimum", at, emit("sub", n, lit(1))), lit(0))
-
-
-def _reflected(at: Staged, n: Staged) -> Staged:
-    last = emit("sub", n, lit(1))
-    period = emit("maximum", emit("mul", last, lit(2)), lit(1))
-    k = emit("mod", at, period)
-    return emit("minimum", k, emit("sub", period, k))
-
-
-def _symmetric(at: Staged, n: Staged) -> Staged:
-    period = emit("mul", n, lit(2))
-    k = emit("mod", at, period)
-    return emit("minimum", k, emit("sub", emit("sub", period, lit(1)), k))
-
-
-_PAD = {
-    "edge": _clipped,
-    "wrap": lambda at, n: emit("mod", at, n),
-    "reflect": _reflected,
-    "symmetric": _symmetric,
-}
 
 
 # -- products of blocks ------------------------------------------------------------------------------------------------

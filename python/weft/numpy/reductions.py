@@ -19,24 +19,29 @@ from weft.numpy.common import (
     broadcast_shapes,
     check,
     count,
+    current,
     emit,
     full,
     kept,
     nonempty,
     number,
     of,
+    op_error,
+    prim,
     product,
     reshape,
     result_dtype,
     select,
     spread,
     static_bool,
+    transpose,
     truth,
     unsupported,
 )  # fmt: skip
 from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
 
+_WHERE = "reduction operation '{}' does not have an identity, so to use a where mask one has to specify 'initial'"
 _EMPTY = "zero-size array to reduction operation {} which has no identity"
 
 
@@ -100,7 +105,9 @@ def prod(
 def _extreme(name: str, combine: np.ufunc, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Staged:
     x = array(a)
     if is_complex(x.dtype):
-        raise unsupported(f"np.{combine.__name__[:3]} of complex numbers", "compare real parts or absolute values")
+        if initial is not None or (where is not None and where is not True):
+            raise unsupported("a maximum of complex numbers with initial= or where=", "combine it with the result")
+        return _complex_extreme(name, x, axis, keepdims)
     if initial is not None:
         start = array(initial, x.dtype)
         if where is not None and where is not True:
@@ -115,11 +122,32 @@ def _extreme(name: str, combine: np.ufunc, a: Any, axis: Any, keepdims: Any, ini
             return full(start.atom, shape)
         return array(ufunc(combine, _ordered(name, x, axis, keepdims), start), x.dtype)
     if where is not None and where is not True:
-        raise unsupported(
-            "a maximum or minimum with where= but without initial=", "give initial=, or use np.where inside"
-        )
+        raise op_error(ValueError, _WHERE.format(combine.__name__))
     nonempty(x, axes_of(axis, x.ndim), _EMPTY.format(combine.__name__))
     return _ordered(name, x, axis, keepdims)
+
+
+def _complex_extreme(name: str, x: Staged, axis: Any, keepdims: Any) -> Staged:
+    """The largest or smallest by real, then by imaginary parts; one with nan if there is any."""
+    from weft.numpy.search import take_along_axis
+    from weft.numpy.sorting import order_along
+
+    axes = axes_of(axis, x.ndim)
+    nonempty(x, axes, _EMPTY.format("maximum" if name == "reduce_max" else "minimum"))
+    rest = [k for k in range(x.ndim) if k not in axes]
+    rows = reshape(
+        transpose(x, (*rest, *axes)), (*[x.sizes[k] for k in rest], product([x.sizes[k] for k in axes]))
+    )  # fmt: skip
+    last = rows.ndim - 1
+    order = order_along(rows, last)
+    n = current().builder.size_value(rows.sizes[-1])
+    end = spread(of(prim("sub")(n, lit(1))), (*rows.sizes[:-1], 1))
+    first = spread(of(lit(0)), (*rows.sizes[:-1], 1))
+    high, low = [take_along_axis(rows, take_along_axis(order, at, last), last) for at in (end, first)]
+    bad = ufunc(np.isnan, high)
+    out = high if name == "reduce_max" else select(bad, high, low)
+    shape = kept(x.sizes, axes) if static_bool(keepdims, "keepdims") else rows.sizes[:-1]
+    return reshape(out, shape)
 
 
 def _ordered(name: str, x: Staged, axis: Any, keepdims: Any) -> Staged:
@@ -172,6 +200,10 @@ def _position(name: str, a: Any, axis: Any, keepdims: Any) -> Staged:
     x = array(a)
     if x.dtype == bool_:
         x = astype(x, np.int8)
+    if is_complex(x.dtype):
+        best = _complex_extreme("reduce_max" if name == "argmax" else "reduce_min", x, axis, True)
+        found = emit("bitor", ufunc(np.equal, x, best), ufunc(np.isnan, x))
+        x, name = astype(found, np.int8), "argmax"
     if axis is None:
         shape: Shape = (1,) * x.ndim
         x, axis = reshape(x, (product(x.sizes),)), 0
@@ -376,7 +408,7 @@ def _nan_extreme(
         return extreme(x, axis, None, keepdims, initial, where)  # type: ignore[no-any-return]
     taken = _both(fine, where)
     if where is not None and where is not True and initial is None:
-        raise unsupported("nanmax or nanmin with where= but without initial=", "give initial=, or use np.where inside")
+        raise op_error(ValueError, _WHERE.format("fmax" if worst < 0 else "fmin"))
     out: Staged = extreme(x, axis, None, keepdims, initial, None if initial is None else taken)
     if initial is not None:
         return out

@@ -369,20 +369,61 @@ def _raise_weights() -> None:
     raise op_error(ValueError, "The weights and list don't have the same length.")
 
 
+# -- writing in place --------------------------------------------------------------------------------------------------
+
+
+def repeated(vals: Any, at: Staged, dtype: Any) -> Staged:
+    """The elements of a row at positions, again and again: position ``n`` of a row of ``n`` is its first."""
+    v = array(vals, dtype)
+    row = reshape(v, (product(v.sizes),))
+    if row.sizes[0] == 1:
+        return reshape(row, ())
+    return gather(row, emit("mod", at, current().builder.size_value(row.sizes[0])), 0, "fast")
+
+
 @implements(np.put)
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
-    """Write elements at flat positions, in place."""
+    """Write elements at flat positions, in place; values are repeated as often as needed."""
     from weft.numpy.shape import ravel
 
-    if mode != "raise":
-        raise unsupported(f"np.put with mode={mode!r}")
-    setitem(ravel(a), array(ind), v)
+    at = array(ind)
+    at = reshape(at, (product(at.sizes),))
+    n = current().builder.size_value(product(a.sizes))
+    if mode == "wrap":
+        at = emit("mod", array(at, i64), n)
+    elif mode == "clip":
+        at = emit("maximum", emit("minimum", array(at, i64), prim("sub")(n, lit(1))), lit(0))
+    elif mode != "raise":
+        raise op_error(ValueError, f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
+    setitem(ravel(a), at, repeated(v, iota(at.sizes[0]), a.dtype))
 
 
-@implements(np.place, np.putmask)
+@implements(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
-    """Write where a mask holds, in place."""
-    v = array(vals)
-    if v.sizes and v.ndim == 1 and v.sizes[0] != 1:
-        raise unsupported("np.place of several values", "x[mask] = values")
-    setitem(arr, truth(array(mask)), v)
+    """Write where a mask holds, in place: the values in turn, again and again."""
+    _write_where(arr, mask, vals, True)
+
+
+@implements(np.putmask)
+def putmask(a: Any, /, mask: Any, values: Any) -> None:
+    """Write where a mask holds, in place: the value at the element's own position, values repeated."""
+    _write_where(a, mask, values, False)
+
+
+def _write_where(arr: Any, mask: Any, vals: Any, in_turn: bool) -> None:
+    from weft.numpy.elementwise import where
+
+    x, chosen = array(arr), truth(array(mask))
+    n = product(x.sizes)
+    flat = reshape(chosen, (product(chosen.sizes),))
+    agree(flat.sizes[0], n, lambda: _raise_mask())
+    at = iota(n)
+    if in_turn:
+        rank = emit("cumsum", emit("cast", flat, dtype=i64), axis=0, reverse=False)
+        at = emit("maximum", emit("sub", rank, lit(1)), lit(0))
+    new = reshape(spread(repeated(vals, at, x.dtype), (n,)), x.sizes)
+    setitem(arr, ..., where(reshape(flat, x.sizes), new, x))
+
+
+def _raise_mask() -> None:
+    raise op_error(ValueError, "place: mask and data must be the same size")

@@ -91,9 +91,9 @@ def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
 @implements(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """The sliding products of one row with another."""
-    x, y, swapped = _pair(a, v, mode)
-    if is_complex(x.dtype):
-        raise unsupported("np.correlate of complex numbers", "np.convolve(a, v.conj()[::-1])")
+    x, y = common(a, v)
+    y = emit("conj", y) if is_complex(y.dtype) else y
+    x, y, swapped = _pair(x, y, mode)
     out = _correlated(x, y, mode)
     return _reversed(out) if swapped else out
 
@@ -111,40 +111,75 @@ def polyval(p: Any, x: Any) -> Any:
     return total
 
 
+def _rows(m: Any, y: Any, rowvar: bool, dtype: Any) -> Staged:
+    """The variables of a covariance as rows, those of a second array after those of the first."""
+    from weft.numpy.joining import concatenate
+
+    parts = [array(m)] if y is None else [array(m), array(y)]
+    kind = np.dtype(dtype) if dtype is not None else result_dtype(*parts, value(np.float64(0)))
+    rows = []
+    for x in parts:
+        if x.ndim > 2:
+            raise op_error(ValueError, f"{'m' if x is parts[0] else 'y'} has more than 2 dimensions")
+        x = astype(x, kind)
+        if x.ndim < 2:
+            x = reshape(x, (1, *x.sizes) if x.sizes else (1, 1))
+        elif not rowvar and x.sizes[0] != 1:
+            x = emit("transpose", x, perm=(1, 0))
+        rows.append(x)
+    return rows[0] if len(rows) == 1 else concatenate(rows, 0)  # type: ignore[no-any-return]
+
+
 @implements(np.cov)
-def cov(m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None) -> Any:
-    """The covariance matrix of the rows (of the columns, without ``rowvar``)."""
-    x = array(m)
-    if y is not None or x.ndim > 2:
-        raise unsupported("np.cov of two arrays", "np.cov(np.stack([x, y]))")
-    x = astype(x, result_dtype(x, value(np.float64(0))))
-    if is_complex(x.dtype):
-        raise unsupported("np.cov of complex numbers")
-    if x.ndim == 1:
-        x = reshape(x, (1, *x.sizes))
-    elif not static_bool(rowvar, "rowvar"):
-        x = emit("transpose", x, perm=(1, 0))
-    n = x.sizes[1]
+def cov(
+    m: Any, y: Any = None, rowvar: Any = True, bias: Any = False, ddof: Any = None, fweights: Any = None,
+    aweights: Any = None, *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    """The covariance matrix of the rows (of the columns, without ``rowvar``), points weighted."""
+    x = _rows(m, y, static_bool(rowvar, "rowvar"), dtype)
     lost = (0 if static_bool(bias, "bias") else 1) if ddof is None else ddof
-    gap = ufunc(np.subtract, x, reductions.mean(x, 1, keepdims=True))
-    scale = ufunc(np.subtract, count([n], f64), array(lost, f64))
-    out = ufunc(np.divide, matmul(gap, emit("transpose", gap, perm=(1, 0))), ufunc(np.maximum, scale, 0.0))
+    weights = None
+    for w in (fweights, aweights):
+        if w is not None:
+            v = array(w, f64)
+            weights = v if weights is None else ufunc(np.multiply, weights, v)
+    if weights is None:
+        centre = reductions.mean(x, 1, keepdims=True)
+        scale = ufunc(np.subtract, count([x.sizes[1]], f64), array(lost, f64))
+    else:
+        total = reductions.sum(weights)
+        centre = ufunc(np.divide, reductions.sum(ufunc(np.multiply, x, weights), 1, keepdims=True), total)
+        if aweights is None:
+            scale = ufunc(np.subtract, total, array(lost, f64))
+        else:
+            part = ufunc(np.multiply, weights, array(aweights, f64))
+            less = ufunc(np.divide, ufunc(np.multiply, array(lost, f64), reductions.sum(part)), total)
+            scale = ufunc(np.subtract, total, less)
+    gap = ufunc(np.subtract, x, centre)
+    other = gap if weights is None else ufunc(np.multiply, gap, weights)
+    other = emit("conj", other) if is_complex(other.dtype) else other
+    product = matmul(gap, emit("transpose", other, perm=(1, 0)))
+    out = ufunc(np.divide, product, ufunc(np.maximum, scale, 0.0))
+    out = out if dtype is None else astype(out, np.dtype(dtype))
     return reshape(out, ()) if x.sizes[0] == 1 else out
 
 
 @implements(np.corrcoef)
-def corrcoef(x: Any, y: Any = None, rowvar: Any = True) -> Any:
-    """The correlation matrix of the rows."""
+def corrcoef(x: Any, y: Any = None, rowvar: Any = True, *, dtype: Any = None) -> Any:
+    """The correlation matrix of the rows (of the columns, without ``rowvar``)."""
     from weft.numpy.elementwise import clip
     from weft.numpy.shape import diagonal
 
-    c = cov(x, y, rowvar)
+    c = cov(x, y, rowvar, dtype=dtype)
     if not c.sizes:
         return ufunc(np.divide, c, c)
-    d = ufunc(np.sqrt, diagonal(c))
+    d = diagonal(c)
+    d = ufunc(np.sqrt, emit("real", d) if is_complex(d.dtype) else d)
     n = d.sizes[0]
     scaled = ufunc(np.divide, ufunc(np.divide, c, reshape(d, (n, 1))), reshape(d, (1, n)))
-    return clip(scaled, -1, 1)
+    if not is_complex(scaled.dtype):
+        return clip(scaled, -1, 1)
+    return emit("complex_", clip(emit("real", scaled), -1, 1), clip(emit("imag", scaled), -1, 1))
 
 
 # -- questions about dtypes --------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def _prepared(a: Any, axis: Any) -> tuple[Staged, int]:
     return x, axis_of(axis, x.ndim)
 
 
-def _order(x: Staged, k: int) -> Staged:
+def order_along(x: Staged, k: int) -> Staged:
     """The positions that sort along an axis; complex numbers by real, then by imaginary parts, nan last."""
     from weft.numpy.search import take_along_axis
 
@@ -81,7 +81,7 @@ def sort(
     from weft.numpy.search import take_along_axis
 
     x, k = _prepared(a, axis)
-    rows = take_along_axis(x, _order(x, k), k) if is_complex(x.dtype) else emit("sort", x, axis=k)
+    rows = take_along_axis(x, order_along(x, k), k) if is_complex(x.dtype) else emit("sort", x, axis=k)
     return _reversed(rows, k) if static_bool(descending, "descending") else rows
 
 
@@ -102,9 +102,9 @@ def argsort(
     """The positions that sort an array; equal elements keep their order."""
     x, k = _prepared(a, axis)
     if not static_bool(descending, "descending"):
-        return _order(x, k)
+        return order_along(x, k)
     last = of(current().builder.size_value(x.sizes[k] - 1))
-    return emit("sub", last, _reversed(_order(_reversed(x, k), k), k))
+    return emit("sub", last, _reversed(order_along(_reversed(x, k), k), k))
 
 
 @implements(np.sort_complex)
@@ -132,14 +132,18 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", or
 @implements(np.lexsort)
 def lexsort(keys: Any, axis: Any = -1) -> Any:
     """The positions that sort by several keys, the last one first."""
-    if isinstance(keys, Staged):
-        raise unsupported("np.lexsort of an array of keys", "give a tuple of keys")
-    rows = [array(k) for k in keys]
-    if any(r.ndim != 1 for r in rows):
-        raise unsupported("np.lexsort of keys with several axes", "sort one axis at a time")
-    order = argsort(rows[0])
+    from weft.numpy.joining import _parts
+    from weft.numpy.search import take_along_axis
+
+    rows = [array(k) for k in _parts(array(keys) if isinstance(keys, np.ndarray) else keys)]
+    if not rows:
+        raise op_error(TypeError, "need sequence of keys with len > 0 in lexsort")
+    if not rows[0].sizes:
+        return of(lit(0))
+    k = axis_of(axis, rows[0].ndim)
+    order = argsort(rows[0], k)
     for row in rows[1:]:
-        order = gather(order, argsort(gather(row, order, 0, "fast")), 0, "fast")
+        order = take_along_axis(order, argsort(take_along_axis(row, order, k), k), k)
     return order
 
 
@@ -222,15 +226,35 @@ def digitize(x: Any, bins: Any, right: Any = False) -> Any:
     return searchsorted(edges, x, "left" if static_bool(right, "right") else "right")
 
 
+def _periodic(t: Staged, px: Staged, py: Staged, period: Any) -> tuple[Staged, Staged, Staged]:
+    """Points of one period in order, with their neighbours of the periods before and after."""
+    from weft.numpy.joining import concatenate
+    from weft.staged.indexing import getitem
+
+    width = ufunc(np.absolute, array(period, f64))
+    check(emit("ne", width, lit(0.0, f64)), ValueError, "period must be a non-zero value")
+    t, px = ufunc(np.remainder, t, width), ufunc(np.remainder, px, width)
+    order = argsort(px)
+    px, py = gather(px, order, 0, "fast"), gather(py, order, 0, "fast")
+    early, late = getitem(px, slice(-1, None)), getitem(px, slice(0, 1))
+    px = concatenate([ufunc(np.subtract, early, width), px, ufunc(np.add, late, width)])
+    return t, px, concatenate([getitem(py, slice(-1, None)), py, getitem(py, slice(0, 1))])
+
+
 @implements(np.interp)
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Linear interpolation between points with increasing ``xp``."""
-    if period is not None:
-        raise unsupported("np.interp with period=", "take x and xp modulo the period, and sort")
     t, px, py = array(x, f64), array(xp, f64), array(fp)
     py = astype(py, result_dtype(py, of(lit(0.0, f64))))
     if is_complex(py.dtype):
-        raise unsupported("np.interp of complex numbers", "interpolate real and imaginary parts")
+        parts = []
+        for name in ("real", "imag"):
+            ends = [None if e is None else emit(name, array(e, py.dtype)) for e in (left, right)]
+            parts.append(interp(t, px, emit(name, py), ends[0], ends[1], period))
+        return emit("complex_", *parts)
+    if period is not None:
+        left = right = None
+        t, px, py = _periodic(t, px, py, period)
     shape = t.sizes
     flat = reshape(t, (product(shape),))
 
