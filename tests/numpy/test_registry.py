@@ -91,4 +91,4 @@ def test_the_list_of_supported_functions_is_complete():
     text = (Path(__file__).parents[2] / "docs" / "numpy.md").read_text()
     listed = set(re.findall(r"`(\w+)`", text))
     for module in ("weft.numpy", "weft.numpy.linalg", "weft.numpy.fft", "weft.scipy.special", "weft.scipy.linalg"):
-        assert set(MODULES[module]) <= listed, module
+        assert {name for name in MODULES[module] if name[0] != "_"} <= listed, module
