@@ -751,3 +751,72 @@ def test_the_counter_made_pure() -> None:
         state, value = count(state)
         seen.append(value)
     assert seen == [0, 1, 2]
+
+
+# -- containers that go to the library as a whole ----------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Model:
+    w: Any
+    sub: Any = None
+
+
+@weft.tree_util.register_pytree_node_class
+class Box:
+    def __init__(self, x: Any, name: str) -> None:
+        self.x, self.name = x, name
+
+    def tree_flatten(self) -> Any:
+        return (self.x,), self.name
+
+    @classmethod
+    def tree_unflatten(cls, name: Any, children: Any) -> Any:
+        return cls(children[0], name)
+
+
+def test_captured_containers_as_a_whole() -> None:
+    model, box = Model(2.0, Model(np.ones(2))), Box(3.0, "a")
+
+    def total(t: Any) -> Any:
+        return sum([np.sum(v) for v in weft.tree.leaves(t)])
+
+    changes = [
+        lambda: setattr(model, "w", 5.0),
+        lambda: model.sub.w.fill(7.0),
+        lambda: setattr(model, "sub", [1.0, 2.0]),
+        lambda: setattr(box, "x", np.arange(3.0)),
+        lambda: setattr(box, "name", "b"),
+    ]
+    check(lambda x: x * total(model) + total([box]), *changes)
+    model, box = Model(2.0, Model(np.ones(2))), Box(3.0, "a")
+    check(lambda x: total(weft.grad(lambda m: x * m.w * m.w)(Model(model.w))), *changes[:1])
+    f = weft.jit(lambda: (model, box))
+    assert f()[0].w == 5.0
+    model.w, box.x, box.name = 6.0, 9.0, "c"
+    out = f()
+    assert (out[0].w, out[1].x, out[1].name) == (6.0, 9.0, "c")
+    g = weft.jit(lambda x: weft.grad(lambda m: x * m.w * m.w)(model).w)
+    assert g(1.0) == 12.0
+    model.w = 1.0
+    assert g(1.0) == 2.0
+
+
+def test_methods_of_models() -> None:
+    class Net:
+        def __init__(self) -> None:
+            self.params = {"w": np.ones(2), "b": Box(1.0, "bias")}
+
+        @weft.jit
+        def apply(self, x: Any) -> Any:
+            return sum([np.sum(v) for v in weft.tree.leaves(self.params)]) * x
+
+    net, other = Net(), Net()
+    assert net.apply(1.0) == 3.0
+    net.params["b"].x = 10.0
+    assert net.apply(1.0) == 12.0
+    net.params["w"][:] = 0.0
+    assert net.apply(1.0) == 10.0
+    net.params = {"w": 5.0}
+    assert net.apply(1.0) == 5.0
+    assert other.apply(1.0) == 3.0

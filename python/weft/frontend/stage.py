@@ -17,7 +17,7 @@ from weft.frontend.capture import Captures, Source, raw_lookup
 from weft.frontend.frame import Frame, StagedFunction, State
 from weft.frontend.merge import AlwaysRaises
 from weft.frontend.trees import refuse_staged
-from weft.frontend.watch import is_user_class
+from weft.frontend.watch import is_user_class, whole
 from weft.ir.builder import Builder
 from weft.ir.nodes import Atom, Block, Function, Loc, Renamer, Var, lit
 from weft.ir.sizes import Dim, Size, dim, equalities, map_size
@@ -299,7 +299,7 @@ def _finish(state: Staging, block: Block, returned: Any, name: str) -> Program:
             results.append(Result(kind, v.dtype, v.type.rank, v.flavour))
         return ("leaf", seen[key])
 
-    tree = result_tree(returned, leaf)
+    tree = result_tree(whole(returned), leaf)
     updates: dict[int, int] = {}
     mutates: list[int] = []
     for i, s in enumerate(state.staged):

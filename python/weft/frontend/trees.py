@@ -11,6 +11,7 @@ import numpy as np
 
 from weft.errors import StagingError
 from weft.frontend.frame import UNDEFINED, Maybe, State, Undefined
+from weft.frontend.watch import as_data
 from weft.ir.nodes import Atom
 from weft.ir.sizes import Size
 from weft.ir.types import ArrayType
@@ -79,6 +80,7 @@ def is_object(x: Any, state: State) -> bool:
 
 def flatten(x: Any, state: State, leaves: list[Any], boxes: list[Any] | None = None) -> Tree:
     """The structure of ``x``; its numbers and staged values are appended to ``leaves``, containers to ``boxes``."""
+    x = as_data(x)
     registered = is_registered(x)
     slots = dataclasses.is_dataclass(x) and not isinstance(x, type) and not hasattr(x, "__dict__")
     if boxes is not None and (isinstance(x, list | dict) or registered or slots or is_object(x, state)):

@@ -148,6 +148,11 @@ def whole(x: Any) -> Any:
     if type(x) is dict:
         values = {k: whole(v) for k, v in x.items()}
         return x if all(values[k] is v for k, v in x.items()) else values
+    return as_data(x)
+
+
+def as_data(x: Any) -> Any:
+    """`whole` for a value that is no list, tuple or dict."""
     if isinstance(x, Staged) or isinstance(x, type) or not is_user_class(type(x)):
         return x
     s, c = _state()
@@ -180,6 +185,6 @@ def refuse_namespace(name: str) -> StagingError:
 
 
 __all__ = [
-    "default", "has_attribute", "is_mutable", "is_outside", "is_user_class", "kind_of", "look", "not_own", "parts_of",
-    "refuse_namespace", "special", "whole",
+    "as_data", "default", "has_attribute", "is_mutable", "is_outside", "is_user_class", "kind_of", "look", "not_own",
+    "parts_of", "refuse_namespace", "special", "whole",
 ]  # fmt: skip
