@@ -214,6 +214,22 @@ MORE = _rows(
     ("np.correlate(a[0], a[1], 'full')", (C[0], C[1])), ("np.correlate(a[0], a[1], 'valid')", (C[0, :2].copy(), C[1])),
 )  # fmt: skip
 
+JAX = _rows(
+    ("np.repeat(a[0], [2, 1, 0, 0, 1, 1], total_repeat_length=7)", (V,), "a[0][[0, 0, 1, 4, 5, 5, 5]]"),
+    ("np.repeat(a[0], 2, axis=1, total_repeat_length=5)", (M,), "a[0][:, [0, 0, 1, 1, 2]]"),
+    ("np.take_along_axis(a[0], np.array([[0, 9], [-1, 2], [-7, 3]]), 1, mode='clip')", (M,),
+     "np.take_along_axis(a[0], np.array([[0, 3], [0, 2], [0, 3]]), 1)"),
+    ("np.take_along_axis(a[0], np.array([[0, 9], [-1, 2], [-7, 3]]), 1, mode='wrap')", (M,),
+     "np.take_along_axis(a[0], np.array([[0, 1], [3, 2], [1, 3]]), 1)"),
+    ("np.take_along_axis(a[0], np.array([9, -1, -9]), 0, mode='fill', fill_value=7)", (I,), "np.array([7, 5, 7])"),
+    ("np.put(a[0], [0, -1], 5.0, inplace=False)", (V,), "np.concatenate([[5.0], a[0][1:-1], [5.0]])"),
+    ("np.place(a[0], a[0] > 0, [1.0], inplace=False)", (M,), "np.where(a[0] > 0, 1.0, a[0])"),
+    ("np.fill_diagonal(a[0], 0.5, inplace=False)", (S,), "np.where(np.eye(4) > 0, 0.5, a[0])"),
+    ("np.put_along_axis(a[0], np.array([[1], [0], [3]]), 9.0, 1, inplace=False)", (M,),
+     "np.where(np.arange(4) == [[1], [0], [3]], 9.0, a[0])"),
+    ("np.putmask(a[0], a[0] < 0, [2.0, 3.0], inplace=False)", (M,), "np.where(a[0] < 0, [2.0, 3.0] * 2, a[0])"),
+)  # fmt: skip
+
 LINALG = _rows(
     *[(f"np.linalg.{f}(a[0])", (P,)) for f in (
         "cholesky", "cond", "det", "eigvalsh", "inv", "matrix_norm", "matrix_rank", "matrix_transpose", "pinv", "slogdet",
@@ -235,7 +251,7 @@ FFT = _rows(
     ("np.fft.fftfreq(5, 0.5)", ()), ("np.fft.rfftfreq(a[0])", (6,)),
 )  # fmt: skip
 
-SAMPLES = [*ELEMENTWISE, *SHAPES, *EDITS, *REDUCTIONS, *SORTING, *NUMERICS, *MORE, *LINALG, *FFT]
+SAMPLES = [*ELEMENTWISE, *SHAPES, *EDITS, *REDUCTIONS, *SORTING, *NUMERICS, *MORE, *JAX, *LINALG, *FFT]
 
 #: Sizes of results depend on data: a batch of them is refused. With ``size=`` they do not.
 RAGGED = (

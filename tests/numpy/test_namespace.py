@@ -156,3 +156,13 @@ def test_grids():
         np.testing.assert_array_equal(g, w)
         assert isinstance(g, np.ndarray)
     assert isinstance(got[3][0], weft.Array) and got[3][1].tolist() == [[1, 2]]
+
+
+def test_functions_that_write():
+    x, y = np.zeros((2, 2)), wnp.zeros((2, 2))
+    assert wnp.fill_diagonal(x, 3.0) is None and x.tolist() == [[3, 0], [0, 3]]
+    assert wnp.fill_diagonal(y, 3.0, inplace=False).tolist() == x.tolist() and y.tolist() == [[0, 0], [0, 0]]
+    for call in (lambda y: wnp.fill_diagonal(y, 3.0), lambda y: wnp.put(y, [0], 1.0)):
+        for run in (call, weft.jit(call)):
+            with pytest.raises(TypeError, match=r"writes into its argument, and arrays of weft do not change"):
+                run(y)

@@ -36,6 +36,7 @@ from weft.numpy import (
     ufunc_methods,
     ufuncs,
     windows,
+    writing,
 )
 from weft.numpy import fft as fft
 from weft.numpy import functional as _functional

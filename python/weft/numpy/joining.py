@@ -21,6 +21,7 @@ from weft.numpy.common import (
     emit,
     gather,
     iota,
+    new_size,
     of,
     op_error,
     prim,
@@ -273,15 +274,24 @@ def _span(x: Staged, axis: int, start: Size, size: Size) -> Staged:
     return emit("index", x, *[first if k == axis else lit(0) for k in range(x.ndim)], spec=spec, mode="fast")
 
 
-@implements(np.repeat)
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    """Each element several times."""
+def _np_repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: Any = None) -> Any:
+    if total_repeat_length is None:
+        return np.repeat(a, repeats, axis)
+    x, k = (np.ravel(a), 0) if axis is None else (np.asarray(a), axis)
+    ends = np.cumsum(np.broadcast_to(repeats, x.shape[k]))
+    at = np.searchsorted(ends, np.arange(total_repeat_length), "right")
+    return np.take(x, np.minimum(at, x.shape[k] - 1), k)
+
+
+@implements(np.repeat, run=_np_repeat)
+def repeat(a: Any, repeats: Any, axis: Any = None, *, total_repeat_length: Any = None) -> Any:
+    """Each element several times; the result is cut off or its last row repeated where its length is given."""
     x = array(a)
     if axis is None:
         x, axis = reshape(x, (product(x.sizes),)), 0
     k = axis_of(axis, x.ndim)
     times = array(repeats)
-    if not times.sizes or times.sizes == (1,):
+    if total_repeat_length is None and (not times.sizes or times.sizes == (1,)):
         m = size_of(repeats if not times.sizes else reshape(times, ()))
         lead, tail = x.sizes[:k], x.sizes[k + 1 :]
         wide = (*lead, x.sizes[k], m, *tail)
@@ -289,10 +299,17 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
         return reshape(spread(reshape(x, (*lead, x.sizes[k], 1, *tail)), wide), flat)
     from weft.numpy.sorting import searchsorted
 
+    if not times.sizes or times.sizes == (1,):
+        times = spread(reshape(times, ()), (x.sizes[k],))
     agree(times.sizes[0], x.sizes[k], lambda: _raise_repeat())
     ends = cumsum(array(times, i64))
-    total = emit("reduce_sum", array(times, i64), axes=(0,))
-    at = searchsorted(ends, iota(dim_or_int(total.atom)), "right")
+    if total_repeat_length is None:
+        total = dim_or_int(emit("reduce_sum", array(times, i64), axes=(0,)).atom)
+    else:
+        total = new_size(total_repeat_length)
+    at = searchsorted(ends, iota(total), "right")
+    if total_repeat_length is not None:
+        at = emit("minimum", at, emit("sub", of(current().builder.size_value(x.sizes[k])), lit(1)))
     return gather(x, at, k, "fast")
 
 

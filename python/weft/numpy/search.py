@@ -30,10 +30,8 @@ from weft.numpy.common import (
     select,
     spread,
     truth,
-    unsupported,
 )  # fmt: skip
 from weft.numpy.registry import implements
-from weft.staged.indexing import setitem
 
 # -- results of a size that is given -----------------------------------------------------------------------------------
 
@@ -220,23 +218,53 @@ def _along_key(x: Staged, indices: Any, axis: Any) -> tuple[Staged, int, tuple[S
     return at, k, tuple([spread(array(i, i64), shape) for i in key]), shape
 
 
-@implements(np.take_along_axis)
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    """Elements at integer positions along an axis, each row with its own positions."""
+def _np_take_along_axis(arr: Any, indices: Any, axis: Any = -1, *, mode: Any = None, fill_value: Any = None) -> Any:
+    if mode is None:
+        return np.take_along_axis(arr, indices, axis)
+    x, k = (np.ravel(arr), 0) if axis is None else (np.asarray(arr), axis)
+    n = x.shape[k]
+    if mode == "fill":
+        at = np.where(indices < 0, indices + n, indices)
+        inside = (at >= 0) & (at < n)
+        found = np.take_along_axis(x, np.where(inside, at, 0), k)
+        return np.where(inside, found, np.asarray(_filled_in(x, fill_value)).astype(x.dtype))
+    if mode not in ("clip", "wrap"):
+        raise ValueError(_MODES.format(mode))
+    at = np.clip(indices, 0, n - 1) if mode == "clip" else np.mod(indices, n)
+    return np.take_along_axis(x, at, k)
+
+
+_MODES = "mode is None (which raises), 'clip', 'fill' or 'wrap', not {!r}"
+
+
+@implements(np.take_along_axis, run=_np_take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1, *, mode: Any = None, fill_value: Any = None) -> Any:
+    """Elements at integer positions along an axis, each row with its own positions.
+
+    Positions out of range raise; with ``mode`` they are moved to the ends ("clip"), counted round ("wrap"), or give
+    ``fill_value`` ("fill").
+    """
     x = array(arr)
     if axis is None:
         x = reshape(x, (product(x.sizes),))
-    _, _, key, _ = _along_key(x, indices, axis)
-    return emit("index", x, *key, spec=(Gather(),) * x.ndim, mode="check")
-
-
-@implements(np.put_along_axis)
-def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
-    """Write elements at integer positions along an axis, in place."""
-    if not isinstance(arr, Staged) or arr.cell is None or axis is None:
-        raise unsupported("np.put_along_axis of this array", "give an array made in the function, and an axis")
-    _, _, key, _ = _along_key(arr, indices, axis)
-    setitem(arr, key, values)
+    _, k, key, _ = _along_key(x, indices, axis)
+    spec = (Gather(),) * x.ndim
+    if mode is None:
+        return emit("index", x, *key, spec=spec, mode="check")
+    n = current().builder.size_value(x.sizes[k])
+    at, last = key[k], prim("sub")(n, lit(1))
+    if mode == "wrap":
+        near = emit("mod", at, n)
+    elif mode in ("clip", "fill"):
+        at = emit("select", emit("lt", at, lit(0)), emit("add", at, n), at) if mode == "fill" else at
+        near = emit("maximum", emit("minimum", at, last), lit(0))
+    else:
+        raise op_error(ValueError, _MODES.format(mode))
+    found = emit("index", x, *key[:k], near, *key[k + 1 :], spec=spec, mode="fast")
+    if mode != "fill":
+        return found
+    inside = emit("eq", at, near)
+    return select(inside, found, array(_filled_in(x, fill_value), x.dtype))
 
 
 @implements(np.choose)
@@ -367,63 +395,3 @@ def bincount(x: Any, /, weights: Any = None, minlength: Any = 0, *, length: Any 
 
 def _raise_weights() -> None:
     raise op_error(ValueError, "The weights and list don't have the same length.")
-
-
-# -- writing in place --------------------------------------------------------------------------------------------------
-
-
-def repeated(vals: Any, at: Staged, dtype: Any) -> Staged:
-    """The elements of a row at positions, again and again: position ``n`` of a row of ``n`` is its first."""
-    v = array(vals, dtype)
-    row = reshape(v, (product(v.sizes),))
-    if row.sizes[0] == 1:
-        return reshape(row, ())
-    return gather(row, emit("mod", at, current().builder.size_value(row.sizes[0])), 0, "fast")
-
-
-@implements(np.put)
-def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
-    """Write elements at flat positions, in place; values are repeated as often as needed."""
-    from weft.numpy.shape import ravel
-
-    at = array(ind)
-    at = reshape(at, (product(at.sizes),))
-    n = current().builder.size_value(product(a.sizes))
-    if mode == "wrap":
-        at = emit("mod", array(at, i64), n)
-    elif mode == "clip":
-        at = emit("maximum", emit("minimum", array(at, i64), prim("sub")(n, lit(1))), lit(0))
-    elif mode != "raise":
-        raise op_error(ValueError, f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
-    setitem(ravel(a), at, repeated(v, iota(at.sizes[0]), a.dtype))
-
-
-@implements(np.place)
-def place(arr: Any, mask: Any, vals: Any) -> None:
-    """Write where a mask holds, in place: the values in turn, again and again."""
-    _write_where(arr, mask, vals, True)
-
-
-@implements(np.putmask)
-def putmask(a: Any, /, mask: Any, values: Any) -> None:
-    """Write where a mask holds, in place: the value at the element's own position, values repeated."""
-    _write_where(a, mask, values, False)
-
-
-def _write_where(arr: Any, mask: Any, vals: Any, in_turn: bool) -> None:
-    from weft.numpy.elementwise import where
-
-    x, chosen = array(arr), truth(array(mask))
-    n = product(x.sizes)
-    flat = reshape(chosen, (product(chosen.sizes),))
-    agree(flat.sizes[0], n, lambda: _raise_mask())
-    at = iota(n)
-    if in_turn:
-        rank = emit("cumsum", emit("cast", flat, dtype=i64), axis=0, reverse=False)
-        at = emit("maximum", emit("sub", rank, lit(1)), lit(0))
-    new = reshape(spread(repeated(vals, at, x.dtype), (n,)), x.sizes)
-    setitem(arr, ..., where(reshape(flat, x.sizes), new, x))
-
-
-def _raise_mask() -> None:
-    raise op_error(ValueError, "place: mask and data must be the same size")

@@ -30,13 +30,11 @@ from weft.numpy.common import (
     size_object,
     size_of,
     spread,
-    static_bool,
     static_int,
-    unsupported,
 )  # fmt: skip
 from weft.numpy.registry import implements
 from weft.staged.arith import broadcast_shapes, check_sizes
-from weft.staged.indexing import ReshapeView, TransposeView, getitem, setitem
+from weft.staged.indexing import ReshapeView, TransposeView, getitem
 from weft.staged.value import View
 
 
@@ -391,31 +389,6 @@ def trace(a: Any, offset: Any = 0, axis1: Any = 0, axis2: Any = 1, dtype: Any = 
     from weft.numpy.reductions import sum
 
     return sum(diagonal(array(a), offset, axis1, axis2), -1, dtype)
-
-
-@implements(np.fill_diagonal)
-def fill_diagonal(a: Any, val: Any, wrap: Any = False) -> None:
-    """Write the diagonal of an array in place; with ``wrap`` it begins again below a square of a tall matrix."""
-    from weft.numpy.search import repeated
-
-    if not isinstance(a, Staged) or a.cell is None:
-        raise unsupported("np.fill_diagonal of this array", "a.at[np.arange(n), np.arange(n)].set(value)")
-    if a.ndim < 2:
-        raise op_error(ValueError, "array must be at least 2-d")
-    b = current().builder
-    if a.ndim == 2 and static_bool(wrap, "wrap"):
-        # every (columns + 1)-th element of the flat array
-        size, step = b.size_value(product(a.sizes)), prim("add")(b.size_value(a.sizes[1]), lit(1))
-        count = prim("floordiv")(prim("add")(size, prim("sub")(step, lit(1))), step)
-        k = iota(dim_or_int(count))
-        setitem(ravel(a), emit("mul", k, step), repeated(val, k, a.dtype))
-        return
-    if a.ndim > 2:
-        for n in a.sizes[1:]:
-            if n != a.sizes[0] and not current().decide("==", n - a.sizes[0], "the diagonal of equal sides"):
-                raise op_error(ValueError, "All dimensions of input must be of equal length")
-    i = iota(diagonal_size(a.sizes[0], a.sizes[1], 0))
-    setitem(a, (i,) * a.ndim, repeated(val, i, a.dtype))
 
 
 # -- questions ---------------------------------------------------------------------------------------------------------
