@@ -400,7 +400,7 @@ def checkpoint(j):
 
 
 CASES = [
-    case(f.__name__, f, compiled=False, rtol=1e-5)
+    case(f.__name__, f, compiled=False, rtol=1e-3 if f is cnn else 1e-5, atol=1e-6)  # cnn has float32
     for f in (
         mcmc,
         rnn,

@@ -46,7 +46,7 @@ def first_call(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     if config.debug_nans:
         from weft.api.nans import checked_call
 
-        return checked_call(t, args, kwargs)
+        return checked_call(t.parts.single if t.parts else t, args, kwargs)
     return answer(t, args, kwargs)
 
 
@@ -126,10 +126,17 @@ def stage_only(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
 
 def stage_signature(t: Transformed, signature: Signature) -> Program:
     """Stage a signature and optimise the result."""
-    from weft.api.assumptions import assume
     from weft.frontend.stage import stage
 
-    program = stage(t, signature, name_of(t))
+    if t.parts:
+        return t.parts.stage_parts(signature, name_of(t))  # type: ignore[no-any-return]
+    return finished(stage(t, signature, name_of(t)))
+
+
+def finished(program: Program) -> Program:
+    """A program that was just staged, optimised."""
+    from weft.api.assumptions import assume
+
     program.function = optimise(program.function)
     assume(program)
     return program
@@ -170,6 +177,8 @@ def compile_call(t: Transformed, signature: Signature, target: Callable[[list[An
     from weft.build.artifact import NoCompiler, build, find_toolchain
 
     reason = why(t, signature)
+    if t.parts and find_toolchain() is None:
+        return compile_call(t.parts.single, signature, target)
     program = stage_signature(t, signature)
     device = target([source.entry() for source, _ in program.captures.hidden])
     if find_toolchain() is None:

@@ -11,6 +11,7 @@ import numpy as np
 from weft.api import staging as st
 from weft.api.sites import name_of
 from weft.api.zeros import Float0, zeros_of
+from weft.errors import StagingError
 from weft.frontend.frame import State
 from weft.frontend.trees import Tree, describe, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Function
@@ -145,6 +146,12 @@ def stage_for(
     """Stage ``fun`` with the leaves of some arguments as parameters (of dtypes that ``check`` accepts); the others are
     captured, arrays as copies."""
     s = st.state()
+    if s.replicating and what not in ("jvp", "jacfwd"):
+        raise StagingError(
+            f"{what} inside shard_map: the cotangents of what devices share would have to be added up over them",
+            remedy="differentiate around shard_map, or pass check_vma=False and add them by weft.lax.psum",
+            loc=s.loc,
+        )
     leaves: list[Any] = []
     trees = [flatten(args[n], s, leaves) for n in nums]
     for v in leaves:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from weft import _runtime
 from weft.runtime import Plan, hostcalls
+from weft.runtime.devices import devices as devices_of
 from weft.runtime.devices import gpus
 from weft.runtime.watched import ABSENT
 
 if TYPE_CHECKING:
+    from weft.api.spmd import Spread
     from weft.frontend.stage import Program
 
 Guards = list[tuple[str, int, list[tuple[int, int]], str]]
@@ -34,6 +37,8 @@ class Recipe:
         The function's, for messages.
     device
         Of a program for GPUs its ``text`` and ``kernels``, and whether these may record that something ``fails``.
+    spread
+        How the program is spread over devices.
     """
 
     guards: Guards
@@ -46,6 +51,7 @@ class Recipe:
     heavy: bool
     name: str = ""
     device: dict[str, Any] | None = None
+    spread: Spread | None = None
 
     def plan(self, module: Any, hidden_key: Any) -> Plan:
         """The plan that runs ``module``'s entry."""
@@ -59,11 +65,19 @@ class Recipe:
             results=self.results,
             tree=self.tree,
             mutates=self.mutates,
-            host=[hostcalls.make(entry) for entry in self.host],
+            host=[self._host(entry) for entry in self.host],
             heavy=self.heavy,
             name=self.name,
             kernels=None if self.device is None else self.kernels(self.device),
+            **({} if self.spread is None else {"spmd": spmd(self.spread)}),
         )
+
+    def _host(self, entry: dict[str, Any]) -> Any:
+        if entry["kind"] != "collective":
+            return hostcalls.make(entry)
+        if self.spread is None:
+            raise NameError(f"unbound axis name: {entry['axis']}")
+        return _runtime.Collective(**self.spread.topology.collective(entry))
 
     def kernels(self, device: dict[str, Any]) -> tuple[list[str], Callable[[str], bytes], bool]:
         """The kernels as the plan takes them: compiled when a device first needs them, for its architecture."""
@@ -94,7 +108,14 @@ def recipe_of(program: Program, meta: dict[str, Any], device: dict[str, Any] | N
         heavy=bool(meta.get("heavy")),
         name=program.function.name,
         device=device,
+        spread=program.spread,
     )
+
+
+def spmd(spread: Spread) -> tuple[Any, ...]:
+    """How a program is spread, as the plan takes it."""
+    every = devices_of("cpu")
+    return [every[k] for k in spread.topology.devices], spread.splits, spread.outs
 
 
 def holds(guards: Guards, table: Sequence[int]) -> bool:

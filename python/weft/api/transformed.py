@@ -65,7 +65,15 @@ class Transformed(Dispatcher):
 
     Calling it flattens the arguments, finds the program compiled for their types and structure (sizes are free), and
     runs it. The first call with a signature stages the function's source and compiles it.
+
+    Attributes
+    ----------
+    parts
+        Of a function that runs on many devices, what stages it for one (``stage_parts``), and ``single``, the function
+        on one device.
     """
+
+    parts: Any = None
 
     def __init__(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from weft.api.transformed import Transformed, settled
 
 
@@ -52,13 +54,7 @@ def vmap(
     if not isinstance(axis_name, str | None):
         raise TypeError(f"vmap axis_name must be a string, got {axis_name!r}")
     in_axes, out_axes, axis_size = settled(in_axes), settled(out_axes), settled(axis_size)
-    if isinstance(in_axes, list):
-        in_axes = tuple(in_axes)
-    if not isinstance(in_axes, int | tuple | dict | type(None)):
-        raise TypeError(
-            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments passed"
-            f" to the function, but got {in_axes!r}."
-        )
+    in_axes = checked_in_axes(in_axes, "vmap")
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return _vmap(fun, args, kwargs, in_axes, out_axes, axis_size, axis_name)
@@ -68,11 +64,69 @@ def vmap(
     return Transformed(fun, stage_call, title)
 
 
-def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
-    """The axis of each leaf, from a structure that is a prefix of the argument's."""
+def checked_in_axes(in_axes: Any, what: str) -> Any:
+    """``in_axes`` in a form that fits a tuple of arguments."""
+    if isinstance(in_axes, list):
+        in_axes = tuple(in_axes)
+    if not isinstance(in_axes, int | tuple | dict | type(None)):
+        raise TypeError(
+            f"{what} in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments"
+            f" passed to the function, but got {in_axes!r}."
+        )
+    return in_axes
+
+
+def axes_of(in_axes: Any, signature: Any, what: str) -> list[int | None]:
+    """The axis of each leaf of a call; keyword arguments are mapped over axis 0."""
+    args = structure(signature.args, signature.leaves)
+    check_count(in_axes, len(args.children), what)
+    rest = structure(signature.kwargs, signature.leaves)
+    return [*prefix_axes(in_axes, args, f"{what} in_axes"), *prefix_axes(0, rest, "")]
+
+
+def check_count(in_axes: Any, count: int, what: str) -> None:
+    """Refuse a tuple of axes that is not as long as the arguments."""
+    if isinstance(in_axes, tuple) and len(in_axes) != count:
+        raise ValueError(
+            f"{what} in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments"
+            f" passed to the function, but got len(in_axes)={len(in_axes)}, len(args)={count}"
+        )
+
+
+def structure(tree: tuple[Any, ...], leaves: Any) -> Any:
+    """A signature's structure in the form of the frontend's."""
+    from weft.frontend.trees import Leaf, Tree
+    from weft.ir.types import ArrayType
+
+    match tree:
+        case ("leaf", i):
+            x = leaves[i]
+            dtype = np.dtype({"I": "i8"}.get(x.dtype, x.dtype)) if x.flavour == "py" else np.dtype(x.dtype)
+            return Tree("leaf", None, (Leaf(ArrayType(dtype, tuple(x.shape)), x.flavour),))
+        case ("static", obj):
+            return Tree("static", obj, ())
+        case ("none",):
+            return Tree("static", None, ())
+        case ("tuple" | "list", items):
+            return Tree(tuple if tree[0] == "tuple" else list, None, tuple([structure(t, leaves) for t in items]))
+        case ("dict", keys, items):
+            return Tree(dict, tuple(keys), tuple([structure(t, leaves) for t in items]))
+        case ("namedtuple", cls, items):
+            return Tree(cls, None, tuple([structure(t, leaves) for t in items]))
+        case ("custom", cls, aux, items):
+            return Tree(("custom", cls), aux, tuple([structure(t, leaves) for t in items]))
+    raise TypeError(f"not a structure: {tree!r}")
+
+
+class Names(tuple[Any, ...]):
+    """Names of axes, as one leaf of a structure of them."""
+
+
+def prefix_axes(axes: Any, tree: Any, what: str) -> list[Any]:
+    """The axis (or names of axes) of each leaf, from a structure that is a prefix of the value's."""
     from weft.frontend.trees import describe, leaf_types
 
-    if axes is None or isinstance(axes, int):
+    if axes is None or isinstance(axes, int | Names):
         return [axes] * len(leaf_types(tree))
     children = list(axes.values()) if isinstance(axes, dict) else list(axes) if isinstance(axes, tuple | list) else None
     fits = children is not None and tree.kind not in ("leaf", "static") and len(children) == len(tree.children)
@@ -81,11 +135,11 @@ def _axes(axes: Any, tree: Any, what: str) -> list[int | None]:
         children = [axes[k] for k in tree.fixed] if fits else children
     if not fits:
         raise ValueError(
-            f"vmap {what} specification must be a tree prefix of the corresponding value, got specification {axes!r}"
+            f"{what} specification must be a tree prefix of the corresponding value, got specification {axes!r}"
             f" for value {describe(tree)}."
         )
     assert children is not None
-    return [a for c, t in zip(children, tree.children, strict=True) for a in _axes(c, t, what)]
+    return [a for c, t in zip(children, tree.children, strict=True) for a in prefix_axes(c, t, what)]
 
 
 def _vmap(
@@ -103,12 +157,8 @@ def _vmap(
     leaves: list[Any] = []
     tree = flatten(tuple(args), s, leaves)
     kw_tree = flatten(dict(kwargs), s, leaves)
-    if isinstance(in_axes, tuple) and len(in_axes) != len(args):
-        raise ValueError(
-            "vmap in_axes must be an int, None, or a tuple of entries corresponding to the positional arguments passed"
-            f" to the function, but got {len(in_axes)=}, {len(args)=}"
-        )
-    axes = _axes(in_axes, tree, "in_axes") + [0] * len(leaf_types(kw_tree))
+    check_count(in_axes, len(args), "vmap")
+    axes = prefix_axes(in_axes, tree, "vmap in_axes") + [0] * len(leaf_types(kw_tree))
     mapped: list[tuple[int, int]] = []
     for i, (v, a) in enumerate(zip(leaves, axes, strict=True)):
         if a is None:
@@ -152,7 +202,7 @@ def _vmap(
         leaf, axis = mapped[i]
         _write_back(leaves[leaf], outs[result], flags[result], axis, literal)
     n = len(leaf_types(inner.tree))
-    places = _axes(out_axes, inner.tree, "out_axes")
+    places = prefix_axes(out_axes, inner.tree, "vmap out_axes")
     results = [_placed(o, flag, place, literal) for o, flag, place in zip(outs[:n], flags[:n], places, strict=True)]
     flavours = [
         "np" if leaf.flavour == "py" and o.type.shape else leaf.flavour

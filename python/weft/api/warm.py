@@ -155,7 +155,7 @@ def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
 def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, module: Any) -> None:
     """Record a recipe, if everything it depends on can be found and recognised in another process."""
     captures = program.captures
-    if not captures.indexable:
+    if not captures.indexable or recipe.spread is not None:
         return
     root = root_of(t)
     try:

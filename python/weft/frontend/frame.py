@@ -204,6 +204,7 @@ class State(Context):
     compared: dict[int, Any] = field(default_factory=dict)
     captures: Any = None
     arguments: set[Any] = field(default_factory=set)
+    replicating: bool = False  # inside a function of pieces whose derivatives are to be those of the whole program
 
     def own(self, obj: Any) -> Any:
         """Note that a container was made by this staging, and may be changed by it."""

@@ -69,6 +69,8 @@ class Program:
         The leaves written in place.
     places
         Where each of the guards was needed.
+    spread
+        How it is spread over devices; then the function is of one device's part of the leaves.
     """
 
     function: Function
@@ -79,6 +81,7 @@ class Program:
     captures: Captures
     mutates: list[int]
     places: list[Loc | None] = field(default_factory=list)
+    spread: Any = None
 
 
 @dataclass

@@ -50,6 +50,18 @@ def call_host(lw: Lowering, op: Op) -> None:
     symbols = list(dict.fromkeys(v for x in op.attrs.values() for v in vars_in_static(x)))
     views += [L.View(None, (), v.type.dtype, L.Index(lw.size(dim(v)))) for v in symbols]
     id = lw.host(kind="host", prim=op.prim.name, attrs=dict(op.attrs), symbols=symbols, operands=len(op.args))
+    _call(lw, op, id, views)
+
+
+def communicate(lw: Lowering, op: Op) -> None:
+    """Communication between devices: a host function that the runtime itself provides."""
+    attrs = {k: op.attrs[k] for k in ("axis", "groups", "perm") if op.attrs.get(k) is not None}
+    id = lw.host(kind="collective", op=op.prim.name, **attrs)
+    _call(lw, op, id, [operand(lw, a) for a in op.args])
+
+
+def _call(lw: Lowering, op: Op, id: int, views: list[L.View]) -> None:
+    """Call host function ``id`` on views of operands, and then of the operation's results."""
     results: list[tuple[Var, Stored | L.Ref]] = []
     for o in op.outs:
         shape = lw.shape(o.type.shape)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from weft.ir.nodes import Call, For, If, Map, Op, Stmt, Var, While
-from weft.ir.primitive import REGISTRY, Elementwise, Host, Library, Loops, Reduce, Reindex
+from weft.ir.primitive import REGISTRY, Collective, Elementwise, Host, Library, Loops, Reduce, Reindex
 from weft.ir.sizes import Size, dim
 from weft.ir.types import bool_, i64, scalar
 from weft.lowering import loops as L
 from weft.lowering import views
 from weft.lowering.fuse import Root, loop_vars
-from weft.lowering.hostcalls import call_host, check, print_
+from weft.lowering.hostcalls import call_host, check, communicate, print_
 from weft.lowering.inplace import store
 from weft.lowering.nests import compute
 from weft.lowering.products import dot
@@ -58,6 +58,8 @@ def operation(lw: Lowering, op: Op) -> None:
             reduce(lw, op, "arg" if index else "reduce")
         case Host(rule=rule):
             {"check": check, "print": print_}.get(rule, call_host)(lw, op)
+        case Collective():
+            communicate(lw, op)
         case _:
             raise TypeError(f"no lowering kind: {op.prim.kind!r}")
 
