@@ -226,7 +226,8 @@ class Planner:
                 self._task = task
                 return [node.view(self, index)]
             case "iota":
-                task.flat_ok = len(task.loops) <= 1
+                whole = index == tuple(map(dim, task.loops)) and same_shape(node.shape, tuple(task.sizes))
+                task.flat_ok = task.flat_ok and (whole or len(task.loops) <= 1)
                 return []
         raise TypeError(f"no such rule: {node.rule}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weft.ir.nodes import Var, lit
-from weft.ir.primitive import Primitive, Reduce
+from weft.ir.primitive import REGISTRY, Primitive, Reduce
 from weft.ir.sizes import Shape, Size, dim, size_vars
 from weft.ir.types import bool_, i64, scalar
 from weft.lowering.fuse import REDUCTIONS, LoopNode, Planner, Root, Task, flat_size, loop_vars
@@ -306,13 +306,23 @@ class _Emitter:
                 value, inner = node.view(self, index)
                 return self.pull(value, inner)
             case "iota":
-                return self.lw.cast_index(index[0], node.dtype)
+                return self._order(node, index)
             case "reduce" | "arg":
                 if self.current is not None and self.current.value is node:
                     return self.pull(node.args[0], index)
                 self.lw.force(node)
                 return self.pull(node, index)
         raise TypeError(f"no such rule: {node.rule}")
+
+    def _order(self, node: Node, index: Idx) -> Expr:
+        """The place of an index in row-major order."""
+        if self.flat and index == self.flat[0]:
+            return self.lw.cast_index(self.flat[1][0], node.dtype)
+        place: Expr = Index(index[0])
+        for n, k in zip(node.shape[1:], index[1:], strict=True):
+            rows = self.lw.apply(REGISTRY["mul"], (place, Index(n)), i64)
+            place = self.lw.apply(REGISTRY["add"], (rows, Index(k)), i64)
+        return place if node.dtype == i64 else self.lw.apply(REGISTRY["cast"], (place,), node.dtype)
 
     def index_of(self, value: Value, index: Idx, wrap: Size | None) -> Size:
         """An index read from an integer array, negative ones counted from the end of an axis of size ``wrap``."""

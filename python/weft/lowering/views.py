@@ -66,6 +66,9 @@ def reshape(lw: Lowering, op: Op) -> None:
     if not isinstance(source, Stored | Node):  # a scalar
         view(lw, op, source, lambda pull, index: ())
         return
+    if isinstance(source, Node) and source.rule == "iota" and new:
+        lw.define(out, Node(out, "iota", (), new, source.dtype, source.prim, loc=op.loc))
+        return
     if isinstance(source, Node):
         kept_old = [k for k, s in enumerate(old) if s != 1]
         kept_new = [k for k, s in enumerate(new) if s != 1]
@@ -204,7 +207,7 @@ def _check_all(lw: Lowering, value: Value, n: Size, axis: int, op: Op) -> None:
     from weft.lowering.fuse import loop_vars
     from weft.lowering.values import dtype_of
 
-    if isinstance(value, Node) and value.rule == "iota" and same_size(value.shape[0], n):
+    if isinstance(value, Node) and value.rule == "iota" and len(value.shape) == 1 and same_size(value.shape[0], n):
         return
     where = lw.stored(value)
     loops = loop_vars(len(where.shape))
