@@ -42,7 +42,8 @@ class Node:
     """A pure value that is computed where it is needed.
 
     ``rule`` says how an element is made: "map" (``prim`` applied to the arguments' elements), "view" (``view(pull,
-    idx)`` names an argument and the index in it), "iota" (the place in row-major order), "reduce" and "arg" (over ``axes``).
+    idx)`` names an argument and the index in it), "iota" (its place in row-major order), "reduce" and "arg" (over
+    ``axes``).
     """
 
     var: Var
