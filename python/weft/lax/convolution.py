@@ -210,7 +210,7 @@ def windows_count(n: Any, size: int, step: int, dilation: int) -> Any:
     if reach == step == 1:
         return n
     if isinstance(n, Staged) and current().number(size_of(n)) is None:  # the size is computed at run time
-        return wnp.maximum((n - reach) // step + 1, 0)
+        return wnp.maximum(n - (reach - 1) if step == 1 else (n - reach) // step + 1, 0)
     if bool(n < reach):
         return 0
     return n - (reach - 1) if step == 1 else (n - reach) // step + 1

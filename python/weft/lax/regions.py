@@ -42,7 +42,7 @@ def _atom(x: Any) -> Atom:
 
 def count(n: Any) -> Any:
     """0, 1, ... n - 1."""
-    if not isinstance(n, Staged):
+    if not staging():
         return arrays(np.arange(n, dtype=i64))
     return of(REGISTRY["iota"](size=size_of(n), dtype=i64))
 

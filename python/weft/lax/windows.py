@@ -10,6 +10,7 @@ import numpy as np
 
 import weft.numpy as wnp
 from weft import tree
+from weft.lax.basic import stop_gradient
 from weft.lax.convolution import Windows, padtype_to_pads, patches, windows_count
 from weft.lax.operands import error, same_dtype
 from weft.lax.reductions import call, identity, monoid
@@ -64,20 +65,22 @@ def _along(x: Any, axis: int, window: tuple[int, int, int], combine: Callable[[A
     return parts[0]
 
 
+# NaN is chosen apart, without a derivative: the C++ compiler makes vectors of choices one after the other, here and in
+# their derivatives, but not of conditions joined by `&`.
+
+
 def larger(best: Any, new: Any) -> Any:
     """The larger one; of equal ones the first, and NaN before all."""
-    better = best < new
-    if best.dtype.kind == "f":
-        better = ~(best >= new) & ~wnp.isnan(best)
-    return wnp.where(better, new, best)
+    return _unless_nan(best, wnp.where(best >= new, best, new))
 
 
 def smaller(best: Any, new: Any) -> Any:
     """The smaller one; of equal ones the first, and NaN before all."""
-    better = best > new
-    if best.dtype.kind == "f":
-        better = ~(best <= new) & ~wnp.isnan(best)
-    return wnp.where(better, new, best)
+    return _unless_nan(best, wnp.where(best <= new, best, new))
+
+
+def _unless_nan(best: Any, chosen: Any) -> Any:
+    return wnp.where(wnp.isnan(best), stop_gradient(best), chosen) if best.dtype.kind == "f" else chosen
 
 
 def _at_extreme(position: Any) -> Callable[[Any, int], Any]:
