@@ -60,12 +60,16 @@ std::string dtype_text(int dtype) {
   return chars ? chars : "?";
 }
 
+std::uint64_t class_epoch = 1;
+
 bool size_changed() {
   PyErr_SetString(PyExc_RuntimeError, "an argument changed its size while it was read");
   return false;
 }
 
 }  // namespace
+
+void forget_classes() { ++class_epoch; }
 
 bool Flattener::is_static(PyObject* name) const {
   for (const Ref& known : static_names) {
@@ -357,13 +361,36 @@ bool Frame::add_dict(PyObject* object) {
   return ok;
 }
 
+// Classes whose children are attributes come apart without Python code: `layout`, an attribute of the custom flattener,
+// gives None or the names of the children and of what is fixed (None: the former) for a class.
+static bool find_fields(PyObject* custom, Flattener::Known* known) {
+  Ref layout(PyObject_GetAttrString(custom, "layout"));
+  if (!layout) {
+    PyErr_Clear();
+    return true;
+  }
+  Ref names(PyObject_CallOneArg(layout.get(), known->type.get()));
+  if (!names) return false;
+  if (names.get() == Py_None) return true;
+  PyObject *children, *fixed;
+  if (!PyArg_ParseTuple(names.get(), "O!O", &PyTuple_Type, &children, &fixed)) return false;
+  known->role = Flattener::Role::fields;
+  known->children = Ref::borrow(children);
+  if (fixed != Py_None) known->auxiliary = Ref::borrow(fixed);
+  return true;
+}
+
 // What instances of this type are. For a type met first, `parts` gets what the custom flattener gave for `object`.
 const Flattener::Known* Frame::classify(PyObject* object, Ref* parts) {
   PyTypeObject* type = Py_TYPE(object);
+  if (flattener_.epoch != class_epoch) {
+    flattener_.types.clear();
+    flattener_.epoch = class_epoch;
+  }
   auto found = flattener_.types.find(type);
   if (found != flattener_.types.end()) return &found->second;
   using Role = Flattener::Role;
-  Flattener::Known known{Ref::borrow(reinterpret_cast<PyObject*>(type)), Role::fixed, 0, -1, 0};
+  Flattener::Known known{Ref::borrow(reinterpret_cast<PyObject*>(type)), Role::fixed, 0, -1, 0, Ref(), Ref()};
   if (PyArray_IsScalar(object, Generic)) {
     if (const ScalarType* scalar = find_scalar_type(type)) {
       known.role = Role::np_scalar;
@@ -384,6 +411,7 @@ const Flattener::Known* Frame::classify(PyObject* object, Ref* parts) {
       if (given.get() != Py_None) {
         known.role = Role::custom;
         *parts = std::move(given);
+        if (!find_fields(flattener_.custom.get(), &known)) return nullptr;
       }
     }
     if (known.role != Role::custom) {
@@ -430,6 +458,35 @@ bool Frame::push_custom(PyObject* object, PyObject* parts) {
   return add_children(children, Tag::custom);
 }
 
+bool Frame::add_fields(PyObject* object, const Flattener::Known& known) {
+  Ref children = Ref::borrow(known.children.get());  // user code may run, and what is known be forgotten
+  Ref names = Ref::borrow(known.auxiliary.get());
+  push_static(reinterpret_cast<PyObject*>(Py_TYPE(object)));
+  if (names) {
+    Py_ssize_t count = PyTuple_GET_SIZE(names.get());
+    Ref fixed(PyTuple_New(count));
+    for (Py_ssize_t index = 0; fixed && index < count; ++index) {
+      PyObject* value = PyObject_GetAttr(object, PyTuple_GET_ITEM(names.get(), index));
+      if (!value) return false;
+      PyTuple_SET_ITEM(fixed.get(), index, value);
+    }
+    if (!fixed) return false;
+    push_static(fixed.get());
+  } else {
+    push_static(children.get());
+  }
+  Py_ssize_t count = PyTuple_GET_SIZE(children.get());
+  words.push(word(Tag::custom, static_cast<Word>(count)));
+  if (Py_EnterRecursiveCall(" while reading an argument")) return false;
+  bool ok = true;
+  for (Py_ssize_t index = 0; ok && index < count; ++index) {
+    Ref child(PyObject_GetAttr(object, PyTuple_GET_ITEM(children.get(), index)));
+    ok = child && add(child.get());
+  }
+  Py_LeaveRecursiveCall();
+  return ok;
+}
+
 bool Frame::add_other(PyObject* object) {
   if (PyObject_TypeCheck(object, array_base)) {
     add_weft_array(reinterpret_cast<ArrayObject*>(object));
@@ -446,6 +503,8 @@ bool Frame::add_other(PyObject* object) {
     case Flattener::Role::named_tuple:
       push_static(reinterpret_cast<PyObject*>(Py_TYPE(object)));
       return add_children(object, Tag::named_tuple);
+    case Flattener::Role::fields:
+      return add_fields(object, *known);
     case Flattener::Role::custom:
       if (!parts) parts = Ref(PyObject_CallOneArg(flattener_.custom.get(), object));
       if (!parts) return false;

@@ -132,6 +132,7 @@ PYBIND11_MODULE(_runtime, m) {
   m.def("thread_count", weft::thread_count, "How many threads parallel loops use.");
   m.def("set_blas_path", weft::set_blas_path, py::arg("path"), "Where OpenBLAS lies; it is opened at first use.");
   m.def("blas_library", weft::blas_library, "The library that matrix products run on, or ''.");
+  m.def("forget_classes", weft::forget_classes, "Called when a class became a container.");
   m.def("set_watched", weft::set_watched, py::arg("on"), "Whether every call of a Dispatcher goes to its slow path.");
   m.def("special", special, py::arg("name"), py::arg("out"),
         "A special function of arrays of float64, by the name of its primitive, written to out.");

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
+
+from weft import _runtime
 
 NAMESPACE = "weft"  # of optree's registry
 
@@ -28,11 +31,15 @@ class Node(NamedTuple):
         ``unflatten(aux, children) -> obj``.
     with_keys
         ``with_keys(obj) -> ([(key, child), ...], aux)``, for paths.
+    fields
+        The names of the attributes that are children, and of those that ``aux`` holds, where that is all there is to
+        it: the dispatcher then needs no Python code.
     """
 
     flatten: Flatten
     unflatten: Unflatten
     with_keys: Callable[[Any], tuple[Iterable[tuple[Any, Any]], Any]] | None = None
+    fields: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
 
 def _same_keys(make: Callable[[Any], Any]) -> Node:
@@ -61,6 +68,7 @@ def enter(cls: type, node: Node) -> None:
     if cls in _registered or cls in (tuple, list, dict, type(None)):
         raise ValueError(f"Duplicate custom PyTreeDef type registration for {cls}.")
     _registered[cls] = node
+    _runtime.forget_classes()
 
 
 def found(cls: type) -> Node | None:
@@ -68,6 +76,7 @@ def found(cls: type) -> Node | None:
     return _registered.get(cls)
 
 
+@functools.lru_cache(4096)
 def fields_of(cls: type) -> tuple[str, ...]:
     """The names of a dataclass's fields."""
     return tuple([f.name for f in dataclasses.fields(cls)])
@@ -83,6 +92,18 @@ def flatten_custom(obj: Any) -> tuple[tuple[Any, ...], Hashable] | None:
         names = fields_of(type(obj))
         return tuple([getattr(obj, n) for n in names]), names
     return None
+
+
+def layout(cls: type) -> tuple[tuple[str, ...], tuple[str, ...] | None] | None:
+    """For the dispatcher: the attributes that are children of a container, and those that are fixed (None: the names of
+    the children are), where that is all that `flatten_custom` does."""
+    node = _registered.get(cls)
+    if node is not None:
+        return node.fields
+    return (fields_of(cls), None) if dataclasses.is_dataclass(cls) else None
+
+
+flatten_custom.layout = layout  # type: ignore[attr-defined]
 
 
 def is_registered(obj: Any) -> bool:

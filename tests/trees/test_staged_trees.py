@@ -320,3 +320,50 @@ def test_warm_starts_of_layers(tmp_path: Any) -> None:
     )  # fmt: skip
     done = subprocess.run([sys.executable, "-c", "import layers"], env=env, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["665.0", "0"]
+
+
+def test_classes_registered_after_a_call() -> None:
+    @dataclasses.dataclass
+    class Late:
+        w: Any
+        n: int = 2
+
+    class Later:
+        def __init__(self, x: float) -> None:
+            self.x = x
+
+    f = weft.jit(lambda t: tree.map(lambda v: v + 1, t))
+    assert f(Late(1.0)) == Late(2.0, 3)
+    tree_util.register_dataclass(Late, ["w"], ["n"])
+    assert f(Late(1.0)) == Late(2.0, 2)
+    g = weft.jit(lambda t: t.x + 1)
+    old = Later(1.0)
+    assert g(old) == 2.0
+    tree_util.register_pytree_node(Later, lambda t: ((t.x,), None), lambda aux, children: Later(*children))
+    assert [g(Later(float(k))) for k in range(3)] == [1.0, 2.0, 3.0]
+    assert g.cache_info().compilations == 2
+
+
+def test_fields_are_read_at_each_call() -> None:
+    class Missing:
+        def __init__(self) -> None:
+            self.a = 1.0
+
+    tree_util.register_dataclass(Missing, ["a"], ["b"])
+    f = weft.jit(lambda t: t.a)
+    with pytest.raises(AttributeError, match="'b'"):
+        f(Missing())
+    t = Missing()
+    t.b = [1]  # type: ignore[attr-defined]
+    with pytest.raises(TypeError, match="hash"):
+        f(t)
+    layer = Layer(X)
+    g = weft.jit(lambda layer: layer.w * layer.n)
+    np.testing.assert_array_equal(g(layer), 3 * X)
+    layer.n, layer.w = 2, X + 1
+    np.testing.assert_array_equal(g(layer), 2 * X + 2)
+    deep: Any = 1.0
+    for _ in range(5000):
+        deep = Plain(deep)
+    with pytest.raises(RecursionError):
+        weft.jit(lambda t: 1.0)(deep)

@@ -68,15 +68,18 @@ class Flattener {
   std::vector<long> static_nums;  // negative ones count from the end
   std::vector<Ref> static_names;
 
-  enum class Role : std::uint8_t { np_scalar, array_subclass, custom, named_tuple, fixed, refused };
+  enum class Role : std::uint8_t { np_scalar, array_subclass, custom, fields, named_tuple, fixed, refused };
   struct Known {
     Ref type;
     Role role;
     int dtype;
     int offset;  // of a NumPy scalar's value, or -1
     std::size_t bytes;
+    Ref children;   // of fields: the names of the attributes that are children,
+    Ref auxiliary;  // and of those that are fixed; null: the names of the children are
   };
   std::unordered_map<PyTypeObject*, Known> types;
+  std::uint64_t epoch = 0;  // in which `types` was filled
 
   bool is_static(Py_ssize_t index, Py_ssize_t count) const {
     for (long number : static_nums) {
@@ -86,6 +89,9 @@ class Flattener {
   }
   bool is_static(PyObject* name) const;
 };
+
+// Called when a class became a container: what was known of classes may be wrong.
+void forget_classes();
 
 class Frame {
  public:
@@ -130,7 +136,7 @@ class Frame {
   void add_weft_array(ArrayObject* array);
   bool add_np_scalar(PyObject* object, const Flattener::Known& known);
   bool add_other(PyObject* object);
-  bool add_custom(PyObject* object);
+  bool add_fields(PyObject* object, const Flattener::Known& known);
   bool add_dict(PyObject* object);
   bool add_children(PyObject* sequence, Tag tag);
   const Flattener::Known* classify(PyObject* object, Ref* parts);

@@ -22,6 +22,8 @@ def register_pytree_node(
     flatten_func: pytrees.Flatten,
     unflatten_func: pytrees.Unflatten,
     flatten_with_keys_func: Any = None,
+    *,
+    fields: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
 ) -> None:
     """Make instances of a class containers: in trees, and in arguments and results of compiled functions.
 
@@ -36,6 +38,8 @@ def register_pytree_node(
         ``unflatten_func(aux, children) -> obj``. The children may be any objects.
     flatten_with_keys_func
         ``flatten_with_keys_func(obj) -> ([(key, child), ...], aux)``, for paths.
+    fields
+        The attributes that are the children, and those that ``aux`` holds, for calls that flatten without Python code.
 
     Raises
     ------
@@ -54,7 +58,7 @@ def register_pytree_node(
     """
     if not isinstance(nodetype, type) or not callable(flatten_func) or not callable(unflatten_func):
         raise TypeError("register_pytree_node takes a class, and functions that flatten and unflatten its instances")
-    pytrees.enter(nodetype, pytrees.Node(flatten_func, unflatten_func, flatten_with_keys_func))
+    pytrees.enter(nodetype, pytrees.Node(flatten_func, unflatten_func, flatten_with_keys_func, fields))
     _tell_optree(nodetype)
 
 
@@ -215,7 +219,7 @@ def register_dataclass(
         children, aux = flatten(obj)
         return zip(keys, children, strict=True), aux
 
-    register_pytree_node(nodetype, flatten, unflatten, with_keys)
+    register_pytree_node(nodetype, flatten, unflatten, with_keys, fields=(data, meta))
     return nodetype
 
 
