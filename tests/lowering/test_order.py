@@ -44,3 +44,16 @@ def test_no_array_of_them_is_made(name):
 def test_one_loop_over_all_elements():
     text = weft.jit(lambda x: x * np.arange(1200).reshape(30, 40)).inspect(np.ones((30, 40))).cpp
     assert text.count("for (") == 1
+
+
+def test_what_is_costly_is_computed_before_a_search():
+    """A loop that looks for the largest element is not vectorised; what it compares is, in a loop of its own."""
+    x = np.linspace(-1.0, 1.0, 60).reshape(4, 15)
+    costly = weft.jit(
+        lambda x: np.argmax(np.sin(x * 9.0) + np.log(x + 2.0) * np.cos(x) * np.exp(x) / np.tanh(x), axis=1)
+    )
+    np.testing.assert_array_equal(costly(x), costly.__wrapped__(x))
+    assert "scratch(ctx" in costly.inspect(x).cpp
+    cheap = weft.jit(lambda x: np.argmax(x * 2.0 + 1.0, axis=1))
+    np.testing.assert_array_equal(cheap(x), cheap.__wrapped__(x))
+    assert "scratch(ctx" not in cheap.inspect(x).cpp

@@ -16,7 +16,7 @@ from weft.lowering.hostcalls import call_host, check, communicate, print_
 from weft.lowering.inplace import store
 from weft.lowering.nests import compute
 from weft.lowering.products import dot
-from weft.lowering.values import Node, Stored, is_expr, shape_of
+from weft.lowering.values import Node, Stored, Value, is_expr, shape_of
 
 if TYPE_CHECKING:
     from weft.lowering.state import Lowering
@@ -75,6 +75,15 @@ def elementwise(lw: Lowering, op: Op) -> None:
     lw.define(out, Node(out, "map", args, lw.shape(out.type.shape), out.type.dtype, op.prim, loc=op.loc))
 
 
+WORTH_MEMORY = 64  # what an element costs, in additions, that is computed in vectors before a search that is not
+
+
+def _cost(lw: Lowering, v: Value) -> int:
+    """What an element of a pending value costs."""
+    v = lw.resolved(v)
+    return v.cost + sum([_cost(lw, a) for a in v.args]) if isinstance(v, Node) else 0
+
+
 def reduce(lw: Lowering, op: Op, rule: str) -> None:
     """A reduction waits until its value is needed, so that others can share its loops."""
     (out,) = op.outs
@@ -83,6 +92,9 @@ def reduce(lw: Lowering, op: Op, rule: str) -> None:
     if not axes:
         lw.define(out, source)
         return
+    if rule == "arg" and _cost(lw, source) >= WORTH_MEMORY:
+        lw.force(source)  # type: ignore[arg-type]
+        source = lw.resolved(source)
     lw.define(out, Node(out, rule, (source,), lw.shape(out.type.shape), out.type.dtype, op.prim, None, axes, op.loc))
 
 
