@@ -214,7 +214,16 @@ MORE = _rows(
     ("np.correlate(a[0], a[1], 'full')", (C[0], C[1])), ("np.correlate(a[0], a[1], 'valid')", (C[0, :2].copy(), C[1])),
 )  # fmt: skip
 
+SMALL = (np.arange(-3, 9).reshape(3, 4) * 20).astype("i1")
 JAX = _rows(
+    *[(f"np.{f}(a[0], a[0].T, precision='highest', preferred_element_type=np.int32)", (SMALL,),
+       f"np.{f}(a[0].astype('i4'), a[0].T.astype('i4'))") for f in ("dot", "matmul", "linalg.matmul")],
+    ("np.tensordot(a[0], a[0], 2, preferred_element_type=np.float32)", (SMALL,),
+     "np.tensordot(a[0].astype('f4'), a[0].astype('f4'), 2)"),
+    ("np.einsum('ij,kj->ik', a[0], a[0], preferred_element_type=np.int32)", (SMALL,),
+     "a[0].astype('i4') @ a[0].T.astype('i4')"),
+    ("np.convolve(a[0][0], a[0][1], preferred_element_type=np.int64)", (SMALL,),
+     "np.convolve(a[0][0].astype(int), a[0][1].astype(int))"),
     ("np.repeat(a[0], [2, 1, 0, 0, 1, 1], total_repeat_length=7)", (V,), "a[0][[0, 0, 1, 4, 5, 5, 5]]"),
     ("np.repeat(a[0], 2, axis=1, total_repeat_length=5)", (M,), "a[0][:, [0, 0, 1, 1, 2]]"),
     ("np.take_along_axis(a[0], np.array([[0, 9], [-1, 2], [-7, 3]]), 1, mode='clip')", (M,),

@@ -18,12 +18,12 @@ from weft.numpy.common import (
     result_dtype,
     transpose,
 )  # fmt: skip
+from weft.numpy.hints import hinted
 from weft.numpy.products import contract
-from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
 
 
-@implements(np.einsum)
+@hinted(np.einsum, None)
 def einsum(subscripts: Any, /, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None) -> Any:
     """Sums of products named by letters: ``einsum("ij,jk->ik", a, b)``."""
     if not isinstance(subscripts, str):

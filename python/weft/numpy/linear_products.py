@@ -9,6 +9,7 @@ import numpy as np
 from weft.numpy import products
 from weft.numpy.common import array, astype, op_error, size_object, spread, static_int
 from weft.numpy.creation import eye
+from weft.numpy.hints import hinted
 from weft.numpy.linear import inv, square
 from weft.numpy.norms import LINALG
 from weft.numpy.reductions import sum
@@ -42,19 +43,19 @@ def matrix_power(a: Any, n: Any) -> Any:
     return out
 
 
-@implements(np.linalg.matmul, module=LINALG)
+@hinted(np.linalg.matmul, module=LINALG)
 def matmul(x1: Any, x2: Any, /) -> Any:
     """The matrix product ``x1 @ x2``."""
     return products.matmul(x1, x2)
 
 
-@implements(np.linalg.tensordot, module=LINALG)
+@hinted(np.linalg.tensordot, module=LINALG)
 def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     """The product summed over pairs of axes."""
     return products.tensordot(x1, x2, axes)
 
 
-@implements(np.linalg.vecdot, module=LINALG)
+@hinted(np.linalg.vecdot, module=LINALG)
 def vecdot(x1: Any, x2: Any, /, *, axis: Any = -1) -> Any:
     """The dot product along one axis."""
     return products.vecdot(x1, x2, axis=axis)

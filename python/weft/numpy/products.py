@@ -31,6 +31,7 @@ from weft.numpy.common import (
     under,
     unsupported,
 )  # fmt: skip
+from weft.numpy.hints import hinted
 from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
 
@@ -70,7 +71,7 @@ def _aligned(x: Staged, i: int, y: Staged, j: int) -> None:
     agree(x.sizes[i], y.sizes[j], fail)
 
 
-@implements(np.dot)
+@hinted(np.dot)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     """The dot product: over the last axis of ``a`` and the last but one of ``b``."""
     x, y = common(a, b)
@@ -81,7 +82,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     return contract(x, y, ((i,), (j,)))
 
 
-@implements(np.vdot)
+@hinted(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """The dot product of flat arrays, the first conjugated."""
     x, y = common(a, b)
@@ -89,7 +90,7 @@ def vdot(a: Any, b: Any, /) -> Any:
     return dot(reshape(x, (product(x.sizes),)), reshape(y, (product(y.sizes),)))
 
 
-@implements(np.inner)
+@hinted(np.inner)
 def inner(a: Any, b: Any, /) -> Any:
     """The product summed over the last axes."""
     x, y = common(a, b)
@@ -135,7 +136,7 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     return ufunc(np.multiply, reshape(x, (m, 1)), reshape(y, (1, n)))
 
 
-@implements(np.matmul)
+@hinted(np.matmul)
 def matmul(x1: Any, x2: Any, /, out: Any = None, *, dtype: Any = None) -> Any:
     """The matrix product ``x1 @ x2``; leading axes broadcast."""
     x, y = common(x1, x2, dtype=None if dtype is None else np.dtype(dtype))
@@ -182,7 +183,7 @@ def _batched(x: Staged, y: Staged) -> Staged:
     return reshape(out, (*out.sizes[:-2], out.sizes[-1])) if row else out
 
 
-@implements(np.vecdot)
+@hinted(np.vecdot)
 def vecdot(x1: Any, x2: Any, /, out: Any = None, *, axis: Any = -1) -> Any:
     """The dot product along one axis."""
     from weft.numpy.reductions import sum
@@ -192,7 +193,7 @@ def vecdot(x1: Any, x2: Any, /, out: Any = None, *, axis: Any = -1) -> Any:
     return sum(ufunc(np.multiply, x, y), static_int(axis, "axis"))
 
 
-@implements(np.tensordot)
+@hinted(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """The product summed over pairs of axes."""
     x, y = common(a, b)

@@ -28,6 +28,7 @@ from weft.numpy.common import (
     unsupported,
     value,
 )  # fmt: skip
+from weft.numpy.hints import hinted
 from weft.numpy.products import matmul
 from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
@@ -81,14 +82,14 @@ def _reversed(x: Staged) -> Staged:
     return out
 
 
-@implements(np.convolve)
+@hinted(np.convolve)
 def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     """The convolution of two rows."""
     x, y, _ = _pair(a, v, mode)
     return _correlated(x, _reversed(y), mode)
 
 
-@implements(np.correlate)
+@hinted(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """The sliding products of one row with another."""
     x, y = common(a, v)
