@@ -1,5 +1,7 @@
 """Functions of `jax.lax`: control flow over functions, communication over named axes, and operations NumPy has not."""
 
+from typing import Any
+
 from weft.lax import linalg as linalg
 from weft.lax.basic import (
     select,
@@ -20,16 +22,18 @@ from weft.lax.control import (
     while_loop,
 )
 from weft.lax.convolution import (
-    ConvDimensionNumbers,
     conv,
-    conv_dimension_numbers,
     conv_general_dilated,
+    conv_with_general_padding,
+)
+from weft.lax.convolution_kinds import (
+    conv_general_dilated_local,
     conv_general_dilated_patches,
+    conv_general_permutations,
     conv_general_shape_tuple,
     conv_shape_tuple,
     conv_transpose,
-    conv_with_general_padding,
-    padtype_to_pads,
+    conv_transpose_shape_tuple,
 )
 from weft.lax.elementwise import (
     RoundingMethod,
@@ -70,6 +74,7 @@ from weft.lax.elementwise import (
     ge,
     gt,
     igamma,
+    igamma_grad_a,
     igammac,
     imag,
     integer_pow,
@@ -131,6 +136,15 @@ from weft.lax.indexing import (
     scatter_mul,
     scatter_sub,
 )
+from weft.lax.layouts import (
+    ConvDimensionNumbers,
+    ConvGeneralDilatedDimensionNumbers,
+    conv_dimension_numbers,
+    padtype_to_pads,
+)
+from weft.lax.padding import (
+    pad,
+)
 from weft.lax.parallel import (
     all_gather,
     all_to_all,
@@ -148,7 +162,9 @@ from weft.lax.parallel import (
     psum_scatter,
 )
 from weft.lax.products import (
+    DotDimensionNumbers,
     Precision,
+    PrecisionLike,
     batch_matmul,
     dot,
     dot_general,
@@ -173,17 +189,19 @@ from weft.lax.reductions import (
 from weft.lax.shapes import (
     broadcast,
     broadcast_in_dim,
+    broadcast_like,
     broadcast_shapes,
     broadcast_to_rank,
     broadcasted_iota,
     collapse,
     concatenate,
     convert_element_type,
+    dtype,
+    empty,
     expand_dims,
     full,
     full_like,
     iota,
-    pad,
     reshape,
     rev,
     split,
@@ -217,27 +235,35 @@ from weft.lax.windows import (
 )
 
 __all__ = [
-    "ConvDimensionNumbers", "FftType", "GatherDimensionNumbers", "GatherScatterMode", "Precision", "RoundingMethod",
+    "ConvDimensionNumbers", "ConvGeneralDilatedDimensionNumbers", "DotDimensionNumbers", "FftType",
+    "GatherDimensionNumbers", "GatherScatterMode", "Precision", "PrecisionLike", "RoundingMethod",
     "ScatterDimensionNumbers", "abs", "acos", "acosh", "add", "all_gather", "all_to_all", "approx_max_k",
     "approx_min_k", "argmax", "argmin", "asin", "asinh", "associative_scan", "atan", "atan2", "atanh", "axis_index",
     "axis_size", "batch_matmul", "bessel_i0e", "bessel_i1e", "betainc", "bitcast_convert_type", "bitwise_and",
-    "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast", "broadcast_in_dim", "broadcast_shapes",
+    "bitwise_not", "bitwise_or", "bitwise_xor", "broadcast", "broadcast_in_dim", "broadcast_like", "broadcast_shapes",
     "broadcast_to_rank", "broadcasted_iota", "cbrt", "ceil", "clamp", "clz", "collapse", "complex", "composite",
     "concatenate", "cond", "conj", "conv", "conv_dimension_numbers", "conv_general_dilated",
-    "conv_general_dilated_patches", "conv_general_shape_tuple", "conv_shape_tuple", "conv_transpose",
+    "conv_general_dilated_local", "conv_general_dilated_patches", "conv_general_permutations",
+    "conv_general_shape_tuple", "conv_shape_tuple", "conv_transpose", "conv_transpose_shape_tuple",
     "conv_with_general_padding", "convert_element_type", "cos", "cosh", "cumlogsumexp", "cummax", "cummin", "cumprod",
-    "cumsum", "digamma", "div", "dot", "dot_general", "dynamic_index_in_dim", "dynamic_slice", "dynamic_slice_in_dim",
-    "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim", "eq", "erf", "erf_inv",
-    "erfc", "exp", "exp2", "expand_dims", "expm1", "fft", "floor", "fori_loop", "full", "full_like", "gather", "ge",
-    "gt", "igamma", "igammac", "imag", "index_in_dim", "index_take", "integer_pow", "iota", "is_finite", "le",
-    "lgamma", "linalg", "log", "log1p", "logistic", "lt", "map", "max", "min", "mul", "mulhi", "ne", "neg",
-    "nextafter", "optimization_barrier", "pad", "padtype_to_pads", "pargmax", "pargmin", "pbroadcast",
-    "platform_dependent", "pmax", "pmean", "pmin", "polygamma", "population_count", "pow", "ppermute", "pshuffle",
-    "psum", "psum_scatter", "real", "reciprocal", "reduce", "reduce_and", "reduce_max", "reduce_min", "reduce_or",
-    "reduce_precision", "reduce_prod", "reduce_sum", "reduce_window", "reduce_window_shape_tuple", "reduce_xor",
-    "regularized_incomplete_beta", "rem", "reshape", "rev", "rng_uniform", "round", "rsqrt", "scan", "scatter",
-    "scatter_add", "scatter_apply", "scatter_max", "scatter_min", "scatter_mul", "scatter_sub", "select", "select_n",
-    "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin", "sinh", "slice", "slice_in_dim",
-    "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack", "stop_gradient", "sub", "switch", "tan",
-    "tanh", "tile", "top_k", "transpose", "unstack", "while_loop", "zeta",
+    "cumsum", "digamma", "div", "dot", "dot_general", "dtype", "dynamic_index_in_dim", "dynamic_slice",
+    "dynamic_slice_in_dim", "dynamic_update_index_in_dim", "dynamic_update_slice", "dynamic_update_slice_in_dim",
+    "empty", "eq", "erf", "erf_inv", "erfc", "exp", "exp2", "expand_dims", "expm1", "fft", "floor", "fori_loop",
+    "full", "full_like", "gather", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "imag", "index_in_dim",
+    "index_take", "integer_pow", "iota", "is_finite", "le", "lgamma", "linalg", "log", "log1p", "logistic", "lt",
+    "map", "max", "min", "mul", "mulhi", "ne", "neg", "nextafter", "optimization_barrier", "pad", "padtype_to_pads",
+    "pargmax", "pargmin", "pbroadcast", "platform_dependent", "pmax", "pmean", "pmin", "polygamma", "population_count",
+    "pow", "ppermute", "pshuffle", "psum", "psum_scatter", "real", "reciprocal", "reduce", "reduce_and", "reduce_max",
+    "reduce_min", "reduce_or", "reduce_precision", "reduce_prod", "reduce_sum", "reduce_window",
+    "reduce_window_shape_tuple", "reduce_xor", "regularized_incomplete_beta", "rem", "reshape", "rev", "rng_uniform",
+    "round", "rsqrt", "scan", "scatter", "scatter_add", "scatter_apply", "scatter_max", "scatter_min", "scatter_mul",
+    "scatter_sub", "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin",
+    "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack",
+    "stop_gradient", "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop", "zeta",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    from weft.lax.absent import message
+
+    raise AttributeError(message(name))

@@ -4,216 +4,27 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 import weft.numpy as wnp
-from weft.ir.nodes import Gather, Span
+from weft.lax.layouts import (
+    ConvDimensionNumbers,
+    Windows,
+    axis_numbers,
+    conv_dimension_numbers,
+    padtype_to_pads,
+    patches,
+    places,
+    windows_count,
+)  # fmt: skip
 from weft.lax.operands import error, same_dtype, sizes
+from weft.lax.padding import pad
 from weft.lax.products import matched, product
-from weft.lax.regions import apply, count, region
-from weft.lax.shapes import pad
-from weft.staged.context import current
-from weft.staged.value import Staged, size_of
+from weft.lax.regions import apply, region
 
 TAPS = 64  # window positions up to which a depthwise convolution is a sum of products
-
-
-class ConvDimensionNumbers(NamedTuple):
-    """Where the axes of a convolution are.
-
-    Attributes
-    ----------
-    lhs_spec
-        Of the input: the batch axis, the feature axis, then the spatial ones.
-    rhs_spec
-        Of the kernel: the output feature axis, the input feature axis, then the spatial ones.
-    out_spec
-        Of the result: as for the input.
-    """
-
-    lhs_spec: Sequence[int]
-    rhs_spec: Sequence[int]
-    out_spec: Sequence[int]
-
-
-def conv_dimension_numbers(lhs_shape: Any, rhs_shape: Any, dimension_numbers: Any) -> ConvDimensionNumbers:
-    """Layouts of a convolution as numbers of axes.
-
-    Parameters
-    ----------
-    lhs_shape, rhs_shape
-        The shapes of input and kernel, of one length.
-    dimension_numbers
-        None (``("NCHW", "OIHW", "NCHW")``), three strings such as ``("NHWC", "HWIO", "NHWC")``, or a
-        `ConvDimensionNumbers`.
-
-    Examples
-    --------
-    >>> import weft
-    >>> weft.lax.conv_dimension_numbers((1, 8, 8, 3), (3, 3, 3, 4), ("NHWC", "HWIO", "NHWC"))
-    ConvDimensionNumbers(lhs_spec=(0, 3, 1, 2), rhs_spec=(3, 2, 0, 1), out_spec=(0, 3, 1, 2))
-    """
-    if isinstance(dimension_numbers, ConvDimensionNumbers):
-        return dimension_numbers
-    rank = len(lhs_shape)
-    if rank != len(rhs_shape):
-        raise error(TypeError, f"convolution requires lhs and rhs ndim to be equal, got {rank} and {len(rhs_shape)}.")
-    if dimension_numbers is None:
-        axes = tuple(range(rank))
-        return ConvDimensionNumbers(axes, axes, axes)
-    specs = tuple(dimension_numbers)
-    if len(specs) != 3:
-        raise error(TypeError, f"convolution dimension_numbers list/tuple must be length 3, got {len(specs)}.")
-    if not all([isinstance(s, str) for s in specs]):
-        return ConvDimensionNumbers(*[tuple(s) for s in specs])
-    for s in specs:
-        if len(s) != rank:
-            raise error(
-                TypeError,
-                "convolution dimension_numbers elements must each have length equal to the number of axes, got"
-                f" {tuple(map(len, specs))} for {rank} axes",
-            )
-    for s, letters in zip(specs, ("NC", "OI", "NC"), strict=True):
-        first, second = letters[0], letters[1]
-        if s.count(first) != 1 or s.count(second) != 1 or len(set(s)) != rank:
-            raise error(
-                TypeError,
-                f"convolution dimension_numbers elements must contain {first!r} and {second!r} exactly once and a"
-                f" character for each spatial axis, got {s!r}.",
-            )
-    spatial = [c for c in specs[0] if c not in "NC"]
-    for s, letters in ((specs[1], "OI"), (specs[2], "NC")):
-        if sorted(c for c in s if c not in letters) != sorted(spatial):
-            raise error(
-                TypeError,
-                "convolution dimension_numbers elements must each have the same set of spatial characters, got"
-                f" {specs}.",
-            )
-    order = [c for c in specs[1] if c not in "OI"]  # the kernel's order
-
-    def numbered(s: str, letters: str) -> tuple[int, ...]:
-        return tuple([s.index(c) for c in (*letters, *order)])
-
-    return ConvDimensionNumbers(numbered(specs[0], "NC"), numbered(specs[1], "OI"), numbered(specs[2], "NC"))
-
-
-def padtype_to_pads(
-    in_shape: Sequence[Any], window_shape: Sequence[int], window_strides: Sequence[int], padding: Any
-) -> list[tuple[int, int]]:
-    """The padding before and after each spatial axis that ``"SAME"``, ``"SAME_LOWER"`` or ``"VALID"`` stand for.
-
-    Parameters
-    ----------
-    in_shape, window_shape, window_strides
-        The sizes of input and windows, and the steps between windows.
-    padding
-        The name.
-    """
-    name = padding.upper() if isinstance(padding, str) else str(getattr(padding, "name", padding))
-    if name == "VALID":
-        return [(0, 0)] * len(in_shape)
-    if name not in ("SAME", "SAME_LOWER"):
-        raise error(
-            ValueError, f"Unrecognized padding type: expected 'VALID', 'SAME' or 'SAME_LOWER', got {padding!r}."
-        )
-    found = []
-    for n, k, stride in zip(in_shape, window_shape, window_strides, strict=True):
-        if stride == 1:
-            total = k - 1
-        else:
-            m = int(n)  # how much depends on the size
-            total = max((-(-m // stride) - 1) * stride + k - m, 0)
-        low = total // 2
-        found.append((low, total - low) if name == "SAME" else (total - low, low))
-    return found
-
-
-def _numbers(name: str, what: str, values: Any, rank: int, least: int) -> tuple[int, ...]:
-    found = (1,) * rank if values is None else tuple([operator.index(v) for v in values])
-    if len(found) != rank:
-        raise error(
-            TypeError, f"{name} {what} should have length equal to the number of spatial axes, got {found} for {rank}"
-        )
-    if any([v < least for v in found]):
-        raise error(ValueError, f"All elements of {what} must be at least {least}, got {found}.")
-    return found
-
-
-def places(order: Sequence[Any], ndim: int, windows: dict[int, Windows], n: Sequence[Any]) -> tuple[Any, ...]:
-    """Where the elements under windows are.
-
-    Parameters
-    ----------
-    order
-        The result's axes: an axis k of the array that has no windows as ``k``; ``("out", k)`` counts the windows along
-        axis k and ``("tap", k)`` the places in them.
-    ndim, n
-        The array's number of axes, and its sizes.
-    windows
-        The windows of each axis that has some.
-
-    Returns
-    -------
-    perm, spec, operands
-        How the array is to be transposed, and the place of the windows in it as `index` takes it.
-    """
-    tuples = [i for i, label in enumerate(order) if isinstance(label, tuple)]
-    block = list(order[tuples[0] : tuples[-1] + 1])  # these axes are gathered together
-    shape = tuple(
-        [n[b] if isinstance(b, int) else windows[b[1]].count if b[0] == "out" else windows[b[1]].size for b in block]
-    )
-
-    def along(values: Any, label: Any) -> Any:
-        return wnp.reshape(values, tuple([-1 if b == label else 1 for b in block]))
-
-    before = [k for k in order[: tuples[0]]]
-    after = [k for k in order[tuples[-1] + 1 :]]
-    perm = [*before, *[k for k in range(ndim) if k not in before and k not in after], *after]
-    spec: list[Any] = []
-    operands: list[Any] = []
-    for k in perm:
-        if k in before or k in after:
-            spec.append(Span(size_of(n[k])))
-            operands.append(0)
-            continue
-        if k in windows:
-            w = windows[k]
-            at = along(count(w.count) * w.step, ("out", k)) + along(count(w.size) * w.dilation, ("tap", k))
-        else:
-            at = along(count(n[k]), k)
-        spec.append(Gather())
-        operands.append(wnp.broadcast_to(at, shape))
-    return perm, tuple(spec), operands
-
-
-class Windows(NamedTuple):
-    """Windows along an axis: how many, their size, the steps from one to the next and between places in one."""
-
-    count: Any
-    size: int
-    step: int
-    dilation: int
-
-
-def patches(x: Any, order: Sequence[Any], windows: dict[int, Windows]) -> Any:
-    """The elements of ``x`` under windows; ``order`` names the result's axes, as for `places`."""
-    perm, spec, operands = places(order, x.ndim, windows, x.shape)
-    x = x if perm == sorted(perm) else wnp.transpose(x, perm)
-    return apply("index", x, *operands, spec=spec, mode="fast")
-
-
-def windows_count(n: Any, size: int, step: int, dilation: int) -> Any:
-    """How many windows fit into an axis."""
-    reach = (size - 1) * dilation + 1
-    if reach == step == 1:
-        return n
-    if isinstance(n, Staged) and current().number(size_of(n)) is None:  # the size is computed at run time
-        return wnp.maximum(n - (reach - 1) if step == 1 else (n - reach) // step + 1, 0)
-    if bool(n < reach):
-        return 0
-    return n - (reach - 1) if step == 1 else (n - reach) // step + 1
 
 
 def conv_general_dilated(
@@ -272,9 +83,9 @@ def conv_general_dilated(
         raise error(TypeError, f"convolution requires lhs and rhs ndim to be equal, got {x.ndim} and {w.ndim}.")
     rank = x.ndim - 2
     numbers = conv_dimension_numbers(x.shape, w.shape, dimension_numbers)
-    strides = _numbers(name, "window_strides", window_strides, rank, 1)
-    spread = _numbers(name, "lhs_dilation", lhs_dilation, rank, 1)
-    dilation = _numbers(name, "rhs_dilation", rhs_dilation, rank, 1)
+    strides = axis_numbers(name, "window_strides", window_strides, rank, 1)
+    spread = axis_numbers(name, "lhs_dilation", lhs_dilation, rank, 1)
+    dilation = axis_numbers(name, "rhs_dilation", rhs_dilation, rank, 1)
     taps = tuple([int(w.shape[k]) for k in numbers.rhs_spec[2:]])
     if isinstance(padding, str) or hasattr(padding, "name"):
         reach = [(k - 1) * d + 1 for k, d in zip(taps, dilation, strict=True)]
@@ -499,141 +310,3 @@ def conv_with_general_padding(
         lhs, rhs, window_strides, padding, lhs_dilation, rhs_dilation, precision=precision,
         preferred_element_type=preferred_element_type,
     )  # fmt: skip
-
-
-def conv_transpose(
-    lhs: Any, rhs: Any, strides: Sequence[int], padding: Any, rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None, transpose_kernel: bool = False, precision: Any = None,
-    preferred_element_type: Any = None, use_consistent_padding: bool = False,
-) -> Any:  # fmt: skip
-    """A convolution that makes an array larger, as the transpose of one with strides does.
-
-    Parameters
-    ----------
-    lhs, rhs
-        Input and kernels, by default channels last: ``("NHWC", "HWIO", "NHWC")``.
-    strides
-        How many times larger each spatial axis becomes.
-    padding
-        ``"SAME"``, ``"VALID"``, or the padding of the convolution whose transpose this is.
-    rhs_dilation
-        The distance of neighbouring elements of the kernel.
-    dimension_numbers
-        The layouts, as `conv_dimension_numbers` takes them.
-    transpose_kernel
-        Take the kernel of the convolution that is transposed: flipped, and with features exchanged.
-    precision, preferred_element_type
-        As for `conv_general_dilated`.
-    use_consistent_padding
-        Numbers in ``padding`` are those of the transposed convolution, as names are.
-
-    Examples
-    --------
-    >>> import numpy as np, weft
-    >>> weft.lax.conv_transpose(np.ones((1, 2, 1)), np.ones((3, 1, 1)), (2,), "SAME")[0, :, 0].tolist()
-    [1.0, 1.0, 2.0, 1.0]
-    """
-    x, w = same_dtype("conv_transpose", (lhs, rhs))
-    rank = x.ndim - 2
-    if dimension_numbers is None:
-        letters = "HWD"[:rank]
-        if rank > 3:
-            raise error(ValueError, "No 4+ dimensional dimension_number defaults.")
-        dimension_numbers = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
-    numbers = conv_dimension_numbers(x.shape, w.shape, dimension_numbers)
-    strides = _numbers("conv_transpose", "strides", strides, rank, 1)
-    dilation = _numbers("conv_transpose", "rhs_dilation", rhs_dilation, rank, 1)
-    reach = [(int(w.shape[k]) - 1) * d + 1 for k, d in zip(numbers.rhs_spec[2:], dilation, strict=True)]
-    pads: Any
-    if isinstance(padding, str):
-        pads = [_transposed_padding(k, s, padding.upper()) for k, s in zip(reach, strides, strict=True)]
-    elif use_consistent_padding:
-        pads = [(k - 1 - a, k - 1 - b) for k, (a, b) in zip(reach, padding, strict=True)]
-    else:
-        pads = padding
-    if transpose_kernel:
-        w = wnp.flip(w, tuple(numbers.rhs_spec[2:]))
-        w = wnp.swapaxes(w, numbers.rhs_spec[0], numbers.rhs_spec[1])
-    return conv_general_dilated(
-        x, w, (1,) * rank, pads, strides, dilation, numbers, precision=precision,
-        preferred_element_type=preferred_element_type,
-    )  # fmt: skip
-
-
-def _transposed_padding(k: int, s: int, padding: str) -> tuple[int, int]:
-    if padding == "SAME":
-        total = k + s - 2
-        low = k - 1 if s > k - 1 else -(-total // 2)
-    elif padding == "VALID":
-        total = k + s - 2 + max(k - s, 0)
-        low = k - 1
-    else:
-        raise error(ValueError, f"Padding mode must be 'SAME' or 'VALID', got {padding!r}.")
-    return low, total - low
-
-
-def conv_general_dilated_patches(
-    lhs: Any, filter_shape: Sequence[int], window_strides: Sequence[int], padding: Any,
-    lhs_dilation: Sequence[int] | None = None, rhs_dilation: Sequence[int] | None = None,
-    dimension_numbers: Any = None, precision: Any = None, preferred_element_type: Any = None,
-) -> Any:  # fmt: skip
-    """What lies under each window of a convolution, as features.
-
-    Parameters
-    ----------
-    lhs
-        The input.
-    filter_shape
-        The windows' sizes.
-    window_strides, padding, lhs_dilation, rhs_dilation, dimension_numbers, precision, preferred_element_type
-        As for `conv_general_dilated`.
-
-    Returns
-    -------
-    Array
-        The features are the input's, each with all places of the window.
-    """
-    x = wnp.asarray(lhs)
-    rank = x.ndim - 2
-    taps = tuple([operator.index(k) for k in filter_shape])
-    numbers = conv_dimension_numbers(x.shape, (1,) * x.ndim, dimension_numbers)
-    strides = _numbers("conv_general_dilated_patches", "window_strides", window_strides, rank, 1)
-    spread = _numbers("conv_general_dilated_patches", "lhs_dilation", lhs_dilation, rank, 1)
-    dilation = _numbers("conv_general_dilated_patches", "rhs_dilation", rhs_dilation, rank, 1)
-    if isinstance(padding, str):
-        reach = [(k - 1) * d + 1 for k, d in zip(taps, dilation, strict=True)]
-        padding = padtype_to_pads([x.shape[k] for k in numbers.lhs_spec[2:]], reach, strides, padding)
-    batch, features, *sides = numbers.lhs_spec
-    config = [(0, 0, 0)] * x.ndim
-    for k, (low, high), distance in zip(sides, padding, spread, strict=True):
-        config[k] = (operator.index(low), operator.index(high), distance - 1)
-    x = pad(x, np.zeros((), x.dtype), config)
-    windows = {
-        k: Windows(windows_count(x.shape[k], n, s, d), n, s, d)
-        for k, n, s, d in zip(sides, taps, strides, dilation, strict=True)
-    }
-    p = patches(x, [batch, features, *[("tap", k) for k in sides], *[("out", k) for k in sides]], windows)
-    shape = (p.shape[0], p.shape[1] * int(np.prod(taps)), *p.shape[2 + rank :])
-    out = wnp.transpose(wnp.reshape(p, shape), [tuple(numbers.out_spec).index(k) for k in range(x.ndim)])
-    return out if preferred_element_type is None else out.astype(preferred_element_type)
-
-
-def conv_shape_tuple(lhs_shape: Any, rhs_shape: Any, strides: Any, pads: Any, batch_group_count: int = 1) -> Any:
-    """The shape of the convolution of arrays of these shapes, with axes in `conv`'s order."""
-    if isinstance(pads, str):
-        pads = padtype_to_pads(lhs_shape[2:], rhs_shape[2:], strides, pads)
-    sides = [
-        max((n + low + high - k) // s + 1, 0)
-        for n, k, s, (low, high) in zip(lhs_shape[2:], rhs_shape[2:], strides, pads, strict=True)
-    ]
-    return (lhs_shape[0] // batch_group_count, rhs_shape[0], *sides)
-
-
-def conv_general_shape_tuple(
-    lhs_shape: Any, rhs_shape: Any, window_strides: Any, padding: Any, dimension_numbers: Any
-) -> Any:
-    """The shape of the convolution of arrays of these shapes."""
-    numbers = conv_dimension_numbers(lhs_shape, rhs_shape, dimension_numbers)
-    left, right = [lhs_shape[k] for k in numbers.lhs_spec], [rhs_shape[k] for k in numbers.rhs_spec]
-    out = conv_shape_tuple(left, right, window_strides, padding)
-    return tuple([out[tuple(numbers.out_spec).index(k)] for k in range(len(out))])

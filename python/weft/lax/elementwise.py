@@ -27,6 +27,7 @@ from weft.lax.operands import (
     same_dtype,
     same_rank,
 )  # fmt: skip
+from weft.lax.regions import apply
 from weft.staged.value import Staged
 
 
@@ -153,6 +154,12 @@ eq = _binary("eq", ANY, wnp.equal, "Whether elements are equal.", "equal")
 ge = _binary("ge", "biuf", wnp.greater_equal, "Whether ``x >= y``.", "greater_equal")
 gt = _binary("gt", "biuf", wnp.greater, "Whether ``x > y``.", "greater")
 igamma = _binary("igamma", FLOATING, _special("gammainc"), "The regularised lower incomplete gamma function.")
+igamma_grad_a = _binary(
+    "igamma_grad_a",
+    FLOATING,
+    lambda a, x: apply("gammainc_da", a, x),
+    "Derivatives of `igamma` for its first argument.",
+)
 igammac = _binary("igammac", FLOATING, _special("gammaincc"), "The regularised upper incomplete gamma function.")
 le = _binary("le", "biuf", wnp.less_equal, "Whether ``x <= y``.", "less_equal")
 lt = _binary("lt", "biuf", wnp.less, "Whether ``x < y``.", "less")

@@ -13,7 +13,9 @@ import numpy as np
 from weft.lax.operands import array, error, same_dtype, sizes, text
 from weft.lax.regions import apply, is_staged
 
-Numbers = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]
+DotDimensionNumbers = tuple[tuple[Sequence[int], Sequence[int]], tuple[Sequence[int], Sequence[int]]]
+
+PrecisionLike = Any
 
 
 class Precision(enum.Enum):
@@ -55,7 +57,7 @@ def _axes(name: str, axes: Sequence[Any], ndim: int, what: str) -> tuple[int, ..
 def dot_general(
     lhs: Any,
     rhs: Any,
-    dimension_numbers: Numbers,
+    dimension_numbers: DotDimensionNumbers,
     precision: Any = None,
     preferred_element_type: Any = None,
     *,
@@ -116,7 +118,7 @@ def dot(
     precision: Any = None,
     preferred_element_type: Any = None,
     *,
-    dimension_numbers: Numbers | None = None,
+    dimension_numbers: DotDimensionNumbers | None = None,
     out_sharding: Any = None,
 ) -> Any:
     """The product of vectors and matrices.
@@ -171,6 +173,3 @@ def batch_matmul(lhs: Any, rhs: Any, precision: Any = None) -> Any:
         raise error(ValueError, f"Arguments to batch_matmul must have same ndim, got {x.ndim}, {y.ndim}")
     lanes = tuple(range(x.ndim - 2))
     return dot_general(x, y, (((x.ndim - 1,), (x.ndim - 2,)), (lanes, lanes)))
-
-
-__all__ = ["Precision", "batch_matmul", "dot", "dot_general"]

@@ -12,8 +12,7 @@ import numpy as np
 
 import weft.numpy as wnp
 from weft.dtypes import default_float
-from weft.lax.operands import array, error, same_dtype, sizes, text
-from weft.lax.regions import region, with_region
+from weft.lax.operands import array, dtype_of, error, same_dtype, sizes, text
 from weft.staged.value import Staged
 
 
@@ -29,6 +28,17 @@ def _tuple(x: Any) -> tuple[Any, ...]:
 
 
 # -- dtypes ------------------------------------------------------------------------------------------------------------
+
+
+def dtype(x: Any) -> np.dtype[Any]:
+    """The dtype of a value.
+
+    Parameters
+    ----------
+    x
+        An array or number.
+    """
+    return np.dtype(dtype_of(x))
 
 
 def convert_element_type(operand: Any, new_dtype: Any) -> Any:
@@ -48,10 +58,10 @@ def convert_element_type(operand: Any, new_dtype: Any) -> Any:
     [1, -1]
     """
     x = array(operand)
-    dtype = x.dtype if new_dtype is None else default_float() if new_dtype is float else np.dtype(new_dtype)
-    if x.dtype == dtype:
+    new = x.dtype if new_dtype is None else default_float() if new_dtype is float else np.dtype(new_dtype)
+    if x.dtype == new:
         return x
-    return (wnp.real(x) if x.dtype.kind == "c" and dtype.kind not in "cb" else x).astype(dtype)
+    return (wnp.real(x) if x.dtype.kind == "c" and new.kind not in "cb" else x).astype(new)
 
 
 # -- new arrays --------------------------------------------------------------------------------------------------------
@@ -87,6 +97,19 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, shape: Any = None) -> 
         In place of the array's.
     """
     return wnp.full_like(array(x), fill_value, dtype=dtype, shape=shape)
+
+
+def empty(shape: Any, dtype: Any, *, out_sharding: Any = None) -> Any:
+    """An array with any elements (they are zeros).
+
+    Parameters
+    ----------
+    shape, dtype
+        Its shape and dtype.
+    out_sharding
+        Accepted as None only.
+    """
+    return wnp.zeros(shape, dtype=dtype)
 
 
 def iota(dtype: Any, size: int) -> Any:
@@ -185,6 +208,17 @@ def broadcast_in_dim(operand: Any, shape: Sequence[int], broadcast_dimensions: S
             f" in the target broadcast shape; got operand of shape {text(x)}, target broadcast shape {shape},"
             f" broadcast_dimensions {dims}",
         ) from None
+
+
+def broadcast_like(arr: Any, like_arr: Any) -> Any:
+    """An array repeated to the shape of another, whose last axes are its own.
+
+    Parameters
+    ----------
+    arr, like_arr
+        The array, and the other one.
+    """
+    return wnp.broadcast_to(array(arr), array(like_arr).shape)
 
 
 def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
@@ -332,7 +366,7 @@ def rev(operand: Any, dimensions: Sequence[int]) -> Any:
     return wnp.flip(x, axes) if axes else x
 
 
-# -- joining and padding -----------------------------------------------------------------------------------------------
+# -- joining -----------------------------------------------------------------------------------------------
 
 
 def concatenate(operands: Sequence[Any], dimension: int) -> Any:
@@ -421,68 +455,3 @@ def tile(operand: Any, reps: Sequence[int]) -> Any:
         How often, for each axis.
     """
     return wnp.tile(array(operand), tuple(reps))
-
-
-def pad(operand: Any, padding_value: Any, padding_config: Sequence[tuple[int, int, int]]) -> Any:
-    """An array with a value around and between its elements.
-
-    Parameters
-    ----------
-    operand
-        The array.
-    padding_value
-        A scalar of the same dtype.
-    padding_config
-        For each axis how many values come before, after and between elements; negative numbers before and after take
-        elements away.
-
-    Examples
-    --------
-    >>> import numpy as np, weft
-    >>> weft.lax.pad(np.array([1.0, 2.0, 3.0]), 0.0, [(-1, 2, 1)]).tolist()
-    [0.0, 2.0, 0.0, 3.0, 0.0, 0.0]
-    """
-    x, value = same_dtype("pad", (operand, padding_value))
-    config = [tuple(map(operator.index, c)) for c in padding_config]
-    if len(config) != x.ndim:
-        raise error(
-            ValueError,
-            f"length of padding_config must equal the number of axes of operand, got padding_config {tuple(config)} for"
-            f" operand shape {text(x)}",
-        )
-    if value.ndim:
-        raise error(ValueError, f"padding_value must be a scalar; got shape {text(value)}")
-    if any([c[2] < 0 for c in config]):
-        raise error(ValueError, f"interior padding in padding_config must be nonnegative, got padding_config {config}")
-    if not any([k for c in config for k in c]):
-        return x
-    shape: list[Any] = []
-    firsts: list[int] = []
-    counts: list[Any] = []
-    starts: list[int] = []
-    for n, (low, high, interior) in zip(x.shape, config, strict=True):
-        step = interior + 1
-        size = low + high + (n + (n - 1) * interior if interior and builtins.bool(n > 0) else n)
-        if (low < 0 or high < 0) and builtins.bool(size < 0):
-            raise error(ValueError, f"padding takes away more elements than there are: {config} for shape {text(x)}")
-        first, lost = builtins.max(-(low // step), 0), builtins.max(-(high // step), 0)
-        count = n - first - lost
-        if (first or lost) and builtins.bool(count <= 0):
-            return wnp.full(_padded(x.shape, config), value)
-        shape.append(size)
-        firsts.append(first)
-        counts.append(count)
-        starts.append(low + first * step)
-    steps = [c[2] + 1 for c in config]
-    inner = region(x, firsts, counts) if any([c[0] < 0 or c[1] < 0 for c in config]) else x
-    return with_region(wnp.full(tuple(shape), value), inner, starts, steps)
-
-
-def _padded(shape: Sequence[Any], config: Sequence[tuple[int, ...]]) -> tuple[Any, ...]:
-    """The shape of a padded array."""
-    return tuple(
-        [
-            low + high + (n + (n - 1) * interior if interior and builtins.bool(n > 0) else n)
-            for n, (low, high, interior) in zip(shape, config, strict=True)
-        ]
-    )

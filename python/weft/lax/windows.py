@@ -11,11 +11,11 @@ import numpy as np
 import weft.numpy as wnp
 from weft import tree
 from weft.lax.basic import stop_gradient
-from weft.lax.convolution import Windows, padtype_to_pads, patches, windows_count
+from weft.lax.layouts import Windows, padtype_to_pads, patches, windows_count
 from weft.lax.operands import error, same_dtype
+from weft.lax.padding import pad
 from weft.lax.reductions import call, identity, monoid
 from weft.lax.regions import region
-from weft.lax.shapes import pad
 from weft.staged.value import Staged
 
 UNROLLED = 16  # places of a window along an axis up to which each is read by a statement of its own
