@@ -80,6 +80,7 @@ void array_dealloc(PyObject* self) {
   if (array->weak_references) PyObject_ClearWeakRefs(self);
   if (array->block) drop(array->block);
   Py_XDECREF(array->owner);
+  Py_XDECREF(array->sharding);
   Py_XDECREF(array->descr);
   if (array->dims != array->inline_dims) PyMem_Free(array->dims);
   type->tp_free(self);
@@ -122,7 +123,7 @@ PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
   bool other = wanted && !PyArray_EquivTypes(wanted, as_array(self)->descr);
   int must = copy == Py_None ? 0 : PyObject_IsTrue(copy);
   if (must < 0) return nullptr;
-  if ((other || as_array(self)->device) && copy != Py_None && !must) {
+  if ((other || !on_host(as_array(self))) && copy != Py_None && !must) {
     PyErr_SetString(PyExc_ValueError, other ? "a weft.Array of another dtype cannot be converted without a copy"
                                             : "a weft.Array of a GPU cannot be converted without a copy");
     return nullptr;
@@ -137,8 +138,8 @@ PyObject* array_numpy(PyObject* self, PyObject* args, PyObject* kwargs) {
 PyObject* array_view(PyObject* self, PyObject*) { return numpy_view(as_array(self), false); }
 
 PyObject* array_dlpack_device(PyObject* self, PyObject*) {
-  Device* device = as_array(self)->device;
-  return Py_BuildValue("(ii)", device ? 2 : 1, device ? device->id : 0);  // kDLCUDA, kDLCPU
+  bool host = on_host(as_array(self));
+  return Py_BuildValue("(ii)", host ? 1 : 2, host ? 0 : as_array(self)->device->id);  // kDLCPU, kDLCUDA
 }
 
 PyObject* array_reshaped(PyObject* self, PyObject* shape) {
@@ -163,10 +164,12 @@ PyObject* array_reshaped(PyObject* self, PyObject* shape) {
 }
 
 PyObject* array_ready(PyObject* self, PyObject*) {
-  if (!wait_until_ready(as_array(self))) return nullptr;
+  if (!settle(as_array(self))) return nullptr;
   Py_INCREF(self);
   return self;
 }
+
+PyObject* array_is_ready(PyObject* self, PyObject*) { return PyBool_FromLong(is_ready(as_array(self))); }
 
 PyObject* get_shape(PyObject* self, void*) {
   ArrayObject* array = as_array(self);
@@ -189,6 +192,18 @@ PyObject* get_dtype(PyObject* self, void*) {
 PyObject* get_device(PyObject* self, void*) { return device_object(as_array(self)->device); }
 
 PyObject* get_committed(PyObject* self, void*) { return PyBool_FromLong(as_array(self)->committed); }
+
+PyObject* get_sharding(PyObject* self, void*) {
+  PyObject* found = as_array(self)->sharding;
+  return Py_NewRef(found ? found : Py_None);
+}
+
+int set_sharding(PyObject* self, PyObject* value, void*) {
+  PyObject* old = as_array(self)->sharding;
+  as_array(self)->sharding = value && value != Py_None ? Py_NewRef(value) : nullptr;
+  Py_XDECREF(old);
+  return 0;
+}
 
 PyObject* get_ndim(PyObject* self, void*) { return PyLong_FromLong(as_array(self)->rank); }
 
@@ -232,6 +247,8 @@ PyMethodDef methods[] = {
      "The DLPack device: (1, 0) for the CPU, (2, id) for a GPU."},
     {"block_until_ready", array_ready, METH_NOARGS,
      "block_until_ready()\n--\n\nWait until the elements are computed, and return the array."},
+    {"is_ready", array_is_ready, METH_NOARGS,
+     "is_ready()\n--\n\nWhether the elements are computed, so that reading them waits for nothing."},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef properties[] = {
@@ -240,6 +257,8 @@ PyGetSetDef properties[] = {
     {"device", get_device, nullptr, "The device that holds the elements.", nullptr},
     {"committed", get_committed, nullptr,
      "Whether `weft.device_put` put it where it lies: what is computed from it runs there.", nullptr},
+    {"_sharding", get_sharding, set_sharding, "What is known of how the array is spread over devices, or None.",
+     nullptr},
     {"ndim", get_ndim, nullptr, "The number of axes.", nullptr},
     {"size", get_size, nullptr, "The number of elements.", nullptr},
     {"nbytes", get_nbytes, nullptr, "The size of the elements in bytes.", nullptr},
@@ -308,11 +327,11 @@ PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool c
   made->device = array->device;
   made->committed = committed;
   // What an array of a device keeps for the host has its shape.
-  if (!array->device) made->owner = Py_XNewRef(array->owner);
+  if (on_host(array)) made->owner = Py_XNewRef(array->owner);
   return reinterpret_cast<PyObject*>(made);
 }
 
-PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed) {
+PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed, Device* device) {
   PyArray_Descr* descr = PyArray_DescrFromType(dtype);
   ArrayObject* array = descr ? new_array(array_class, descr, rank, dims) : nullptr;
   Py_XDECREF(descr);
@@ -322,7 +341,7 @@ PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bo
   }
   array->block = block;
   array->data = block->address;
-  array->device = block->device;
+  array->device = block->device ? block->device : device;
   array->committed = committed;
   return reinterpret_cast<PyObject*>(array);
 }
@@ -344,7 +363,8 @@ PyObject* make_numpy(int dtype, int rank, const npy_intp* dims, Block* block) {
 }
 
 PyObject* numpy_view(ArrayObject* array, bool writable) {
-  if (array->device) return host_copy(array);
+  if (!settle(array)) return nullptr;
+  if (!on_host(array)) return host_copy(array);
   Py_INCREF(array->descr);
   Ref view(PyArray_NewFromDescr(&PyArray_Type, array->descr, array->rank, array->dims, nullptr, array->data,
                                 writable ? NPY_ARRAY_CARRAY : NPY_ARRAY_CARRAY_RO, nullptr));

@@ -1,4 +1,5 @@
 // Around the entry: inputs made contiguous and copied back, overlaps refused, the value built.
+#include "weft/queued.h"
 #include "weft/run.h"
 #include "weft/signature.h"
 
@@ -173,7 +174,13 @@ PyObject* build(const Node& node, PyObject* const* values) {
 
 PyObject* result_value(Run& state, const Plan& plan, const Frame& frame, std::size_t k) {
   const Result& wanted = plan.results[k];
-  if (wanted.kind != Kind::leaf) return state.value(k);
+  if (wanted.kind != Kind::leaf) {
+    PyObject* made = state.value(k);
+    if (made && plan.spmd && !plan.spmd->shardings.empty()) {
+      reinterpret_cast<ArrayObject*>(made)->sharding = Ref(plan.spmd->shardings[k]).release();
+    }
+    return made;
+  }
   if (wanted.leaf < 0 || static_cast<std::size_t>(wanted.leaf) >= frame.leaves.size()) {
     return PyErr_Format(PyExc_RuntimeError, "result %zu is leaf %d of %zu", k, wanted.leaf, frame.leaves.size());
   }
@@ -183,7 +190,7 @@ PyObject* result_value(Run& state, const Plan& plan, const Frame& frame, std::si
 // Arrays of other devices that go along to the CPU: the frame keeps them, and they their copies.
 bool bring_here(Frame& frame) {
   for (Leaf& leaf : frame.leaves) {
-    if (leaf.tag != Tag::weft_array || !reinterpret_cast<ArrayObject*>(leaf.object)->device) continue;
+    if (leaf.tag != Tag::weft_array || on_host(reinterpret_cast<ArrayObject*>(leaf.object))) continue;
     Ref copy(host_copy(reinterpret_cast<ArrayObject*>(leaf.object)));
     if (!copy) return false;
     leaf.data = PyArray_DATA(reinterpret_cast<PyArrayObject*>(copy.get()));
@@ -214,6 +221,18 @@ PyObject* run(Plan& plan, Frame& frame) {
   if (!plan.mutates.empty() && !check_mutated(plan, frame)) return nullptr;
   if (__builtin_expect(plan.kernels != nullptr, 0)) return run_on_device(plan, frame);
   if (__builtin_expect(frame.placement.away, 0) && !bring_here(frame)) return nullptr;
+  if (__builtin_expect(plan.spmd != nullptr, 0)) return run_spmd(plan, frame);
+  double bytes = 0;
+  if (plan.queues && (plan.heavy || frame.pending || queueing() == Queueing::always)) {
+    if (wants_queue(plan, frame, &bytes)) return run_queued(plan, frame);
+  }
+  if (__builtin_expect(frame.pending, 0) && !wait_for_arguments(frame)) return nullptr;
+  Device* device = nullptr;
+  if (__builtin_expect(devices_in_use, 0)) {
+    device = frame.target();
+    if (!device) return nullptr;
+    device = noted(device);
+  }
   Small<void*, 16> inputs;
   Copies copies;
   for (std::size_t index = 0; index < frame.leaves.size(); ++index) {
@@ -223,8 +242,15 @@ PyObject* run(Plan& plan, Frame& frame) {
     inputs.push(address);
   }
   Run state(plan);
-  state.commit(frame.placement.committed != nullptr);
-  int status = state.call(inputs.data(), frame.table());
+  state.place(frame.placement.committed != nullptr, device);
+  int status;
+  if (bytes > 0) {
+    Stopwatch watch;
+    status = state.call(inputs.data(), frame.table());
+    plan.cost.note(watch.nanoseconds(), bytes);
+  } else {
+    status = state.call(inputs.data(), frame.table());
+  }
   if (!copies.empty() && !plan.mutates.empty()) {
     if (status == WEFT_OK) {
       if (!copies.write_back(plan, frame)) return nullptr;

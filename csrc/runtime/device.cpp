@@ -9,14 +9,15 @@
 #include <set>
 
 #include "weft/blas.h"
+#include "weft/queue.h"
 
 namespace weft {
 namespace {
 
-// Everything is done when it is asked for, so there is nothing to wait for.
+// Copies are done when they are asked for; its queue holds calls (queue.h).
 class CpuDevice final : public Device {
  public:
-  CpuDevice() : Device(Platform::cpu, 0, "cpu") {}
+  explicit CpuDevice(int id) : Device(Platform::cpu, id, "cpu") {}
 
   Block* take(std::size_t bytes) override {
     Block* block = pool_take(bytes);
@@ -39,9 +40,11 @@ class CpuDevice final : public Device {
   }
 
   Event* record(const char*) override { return nullptr; }
-  void wait(Event&) override {}
-  void recycle(Event* event) noexcept override { delete event; }
-  void synchronise(const char*) override {}
+  void wait(Event& event) override {
+    if (!wait_without_gil(static_cast<CpuEvent&>(event))) throw DeviceError("a queued call failed");
+  }
+  void recycle(Event* event) noexcept override { recycle_cpu_event(event); }
+  void synchronise(const char*) override { wait_for_device(*this); }
 
   std::string architecture() override { return "host"; }
   void* load(const std::string&, const char*) override { throw DeviceError("the CPU loads no device programs"); }
@@ -82,7 +85,7 @@ Gpus find_gpus() {
       throw DeviceError("WEFT_PLATFORM=cpu keeps the GPU's driver from being loaded: unset it");
     }
     found.devices = open_gpus();
-    devices_in_use = true;
+    devices_in_use = gpus_in_use = true;
   } catch (const DeviceError& error) {
     found.error = std::make_unique<DeviceError>(
         std::string("Unknown backend: 'gpu' requested, but no platforms that are instances of gpu are present. "
@@ -96,15 +99,56 @@ thread_local Device* choice = nullptr;
 
 }  // namespace
 
-bool devices_in_use = wanted() == Wanted::gpu || wanted() == Wanted::unknown;
+bool gpus_in_use = wanted() == Wanted::gpu || wanted() == Wanted::unknown;
+bool devices_in_use = gpus_in_use;
 
 std::string Device::name() const {
   return (platform == Platform::cpu ? "CpuDevice(id=" : "CudaDevice(id=") + std::to_string(id) + ")";
 }
 
 Device& cpu_device() {
-  static CpuDevice* device = new CpuDevice;  // never destroyed, as arrays may outlive every static object
+  static CpuDevice* device = new CpuDevice(0);  // never destroyed, as arrays may outlive every static object
   return *device;
+}
+
+namespace {
+
+// How many devices the CPU is to have, and those that were given out.
+int cpu_count = 0;
+std::vector<Device*>* cpus = nullptr;
+constexpr int kMostCpus = 1024;
+
+int first_cpu_count() {
+  const char* text = std::getenv("WEFT_CPU_DEVICES");
+  if (!text || !*text) return 1;
+  int count = std::atoi(text);
+  if (count < 1 || count > kMostCpus) {
+    throw DeviceError(std::string("WEFT_CPU_DEVICES=") + text + " is not a number of devices: it is 1 to 1024");
+  }
+  return count;
+}
+
+}  // namespace
+
+const std::vector<Device*>& cpu_devices() {
+  if (cpu_count == 0) cpu_count = first_cpu_count();
+  if (!cpus || static_cast<int>(cpus->size()) != cpu_count) {
+    auto* made = new std::vector<Device*>{&cpu_device()};
+    for (int id = 1; id < cpu_count; ++id) made->push_back(new CpuDevice(id));
+    cpus = made;  // what was given out before stays
+    if (cpu_count > 1) devices_in_use = true;
+  }
+  return *cpus;
+}
+
+void set_cpu_devices(int count) {
+  if (count < 1 || count > kMostCpus) throw DeviceError("the number of CPU devices is 1 to 1024");
+  if (cpus && cpus->size() > 1 && static_cast<int>(cpus->size()) != count) {
+    throw DeviceError("the CPU has " + std::to_string(cpus->size()) +
+                      " devices, and they are in use: set weft.config.cpu_devices (or WEFT_CPU_DEVICES) before their "
+                      "first use");
+  }
+  cpu_count = count;
 }
 
 const std::vector<Device*>& gpu_devices() {
@@ -117,7 +161,7 @@ Device* chosen_device() { return choice; }
 
 void set_default_device(Device* device) {
   choice = device;
-  if (device && device->platform != Platform::cpu) devices_in_use = true;
+  if (device && device->platform != Platform::cpu) devices_in_use = gpus_in_use = true;
 }
 
 Device& default_device() {

@@ -1,5 +1,7 @@
 // Arrays of devices: made, waited for, and copied between the host and the devices.
 #include "weft/array.h"
+#include "weft/placement.h"
+#include "weft/queue.h"
 
 namespace weft {
 namespace {
@@ -25,10 +27,15 @@ bool without_gil(F body) {
   return false;
 }
 
-// The same elements under another word of where they belong.
-PyObject* share(ArrayObject* array, bool committed) {
-  if (array->committed == committed) return Py_NewRef(reinterpret_cast<PyObject*>(array));
-  return share_array(array, array->rank, array->dims, committed);
+// The same elements under another word of where they belong: on `device`, which has the memory they lie in.
+PyObject* share(ArrayObject* array, Device& device, bool committed) {
+  Device* where = noted(&device);
+  if (array->committed == committed && array->device == where && !array->sharding) {
+    return Py_NewRef(reinterpret_cast<PyObject*>(array));
+  }
+  PyObject* made = share_array(array, array->rank, array->dims, committed);
+  if (made) reinterpret_cast<ArrayObject*>(made)->device = where;
+  return made;
 }
 
 PyObject* from_numpy(PyObject* source, bool copy) {
@@ -36,17 +43,20 @@ PyObject* from_numpy(PyObject* source, bool copy) {
                              copy ? Py_True : Py_False);
 }
 
-PyObject* put_on_cpu(PyObject* source, bool committed) {
+PyObject* put_on_cpu(PyObject* source, Device& device, bool committed) {
   Ref made;
-  if (is_array(source) && reinterpret_cast<ArrayObject*>(source)->device) {
+  if (is_array(source) && !on_host(reinterpret_cast<ArrayObject*>(source))) {
     Ref copy(host_copy(reinterpret_cast<ArrayObject*>(source)));
     if (copy) made = Ref(from_numpy(copy.get(), false));  // nobody writes to that copy
   } else if (is_array(source)) {
-    return share(reinterpret_cast<ArrayObject*>(source), committed);
+    return share(reinterpret_cast<ArrayObject*>(source), device, committed);
   } else {
     made = Ref(from_numpy(source, true));
   }
-  if (made) reinterpret_cast<ArrayObject*>(made.get())->committed = committed;
+  if (!made) return nullptr;
+  auto* array = reinterpret_cast<ArrayObject*>(made.get());
+  array->committed = committed;
+  array->device = noted(&device);
   return made.release();
 }
 
@@ -60,13 +70,21 @@ bool wait_until_ready(ArrayObject* array) {
   Event* event = array->block ? array->block->ready : nullptr;
   if (!event) return true;
   retain(event);
-  bool ok = without_gil([&] { event->device->wait(*event); });
+  bool ok = event->device->platform == Platform::cpu ? wait_for(static_cast<CpuEvent&>(*event))
+                                                     : without_gil([&] { event->device->wait(*event); });
   if (ok && array->block->ready == event) {
     array->block->ready = nullptr;
     drop(event);
   }
   drop(event);
   return ok;
+}
+
+bool is_ready(ArrayObject* array) {
+  Event* event = array->block ? array->block->ready : nullptr;
+  if (!event) return true;
+  // A GPU's events are asked for by nobody yet.
+  return event->device->platform == Platform::cpu && !static_cast<CpuEvent*>(event)->is_pending();
 }
 
 PyObject* host_copy(ArrayObject* array) {
@@ -91,16 +109,17 @@ PyObject* host_copy(ArrayObject* array) {
 }
 
 PyObject* put_on_device(PyObject* source, Device& device, bool committed) {
-  if (device.platform == Platform::cpu) return put_on_cpu(source, committed);
+  if (device.platform == Platform::cpu) return put_on_cpu(source, device, committed);
   Ref host = is_array(source) ? Ref::borrow(source) : Ref(from_numpy(source, false));
   if (!host) return nullptr;
   auto* array = reinterpret_cast<ArrayObject*>(host.get());
-  if (array->device == &device) return share(array, committed);
+  if (array->device == &device) return share(array, device, committed);
+  if (on_host(array) && !settle(array)) return nullptr;
   Block* block = nullptr;
   std::size_t bytes = bytes_of(array);
   bool ok = without_gil([&] {
     block = device.take(bytes);
-    device.receive(block->address, array->device ? *array->device : cpu_device(), array->data, bytes);
+    device.receive(block->address, on_host(array) ? cpu_device() : *array->device, array->data, bytes);
     block->ready = device.record("");
   });
   if (!ok) {
@@ -108,6 +127,60 @@ PyObject* put_on_device(PyObject* source, Device& device, bool committed) {
     return nullptr;
   }
   return make_array(array->dtype, array->rank, array->dims, block, committed);
+}
+
+void note_all(Placement& placement, PyObject* operands) {
+  if (!operands) return;
+  if (is_array(operands)) {
+    placement.note(reinterpret_cast<ArrayObject*>(operands), 0);
+  } else if (PyTuple_Check(operands) || PyList_Check(operands)) {
+    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(operands); ++k) {
+      note_all(placement, PySequence_Fast_GET_ITEM(operands, k));
+    }
+  } else if (PyDict_Check(operands)) {
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(operands, &position, &key, &value)) note_all(placement, value);
+  }
+}
+
+namespace {
+
+void put(PyObject* made, Device* device, bool committed) {
+  if (is_array(made)) {
+    auto* array = reinterpret_cast<ArrayObject*>(made);
+    if (!on_host(array)) return;
+    array->device = device;
+    array->committed = committed;
+  } else if (PyTuple_Check(made) || PyList_Check(made)) {
+    for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(made); ++k) {
+      put(PySequence_Fast_GET_ITEM(made, k), device, committed);
+    }
+  }
+}
+
+}  // namespace
+
+PyObject* place_like(PyObject* made, std::initializer_list<PyObject*> operands) {
+  if (!made) return nullptr;
+  Ref held(made);
+  Placement placement;
+  for (PyObject* operand : operands) note_all(placement, operand);
+  if (placement.conflicting >= 0 && !placement.away) {
+    PyErr_Format(PyExc_ValueError,
+                 "Received incompatible devices for an operation: arrays are committed to different devices, %s among "
+                 "them; weft.device_put puts them on one",
+                 placement.committed->name().c_str());
+    return nullptr;
+  }
+  try {
+    Device& device = placement.committed ? *placement.committed : default_device();
+    if (device.platform == Platform::cpu) put(made, noted(&device), placement.committed != nullptr);
+  } catch (const DeviceError& error) {
+    set_device_error(error);
+    return nullptr;
+  }
+  return held.release();
 }
 
 }  // namespace weft

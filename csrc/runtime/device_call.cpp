@@ -31,9 +31,11 @@ class Guests {
     if (!is_array_leaf(leaf.tag)) return leaf.address();
     if (leaf.tag == Tag::weft_array) {
       auto* array = reinterpret_cast<ArrayObject*>(leaf.object);
-      if (leaf.rank == 0) return array->device ? host_data(array) : leaf.data;
+      if (on_host(array) && !settle(array)) return nullptr;
+      if (leaf.rank == 0) return on_host(array) ? leaf.data : host_data(array);
       if (array->device == &device_) return leaf.data;
-      return bring(leaf, PyDataType_ELSIZE(array->descr), array->device, leaf.data, index, nullptr);
+      return bring(leaf, PyDataType_ELSIZE(array->descr), on_host(array) ? nullptr : array->device, leaf.data, index,
+                   nullptr);
     }
     std::size_t owner = leaf.alias >= 0 ? static_cast<std::size_t>(leaf.alias) : index;
     for (Guest& guest : guests_) {
@@ -146,7 +148,7 @@ PyObject* run_on_device(Plan& plan, Frame& frame) {
     inputs.push(address);
   }
   DeviceRun state(plan, *device, *loaded);
-  state.commit(frame.placement.committed != nullptr);
+  state.place(frame.placement.committed != nullptr, nullptr);
   int status = state.call(inputs.data(), frame.table());
   if (!plan.mutates.empty()) {
     // Also when a kernel failed: what was written before stays written, as in Python.

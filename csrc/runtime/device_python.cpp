@@ -24,19 +24,9 @@ py::dict memory_stats(Device& device) {
   return stats;
 }
 
-void note_all(Placement& placement, PyObject* object) {
-  if (is_array(object)) {
-    placement.note(reinterpret_cast<ArrayObject*>(object), 0);
-  } else if (PyTuple_Check(object) || PyList_Check(object)) {
-    for (py::handle item : py::reinterpret_borrow<py::sequence>(object)) note_all(placement, item.ptr());
-  } else if (PyDict_Check(object)) {
-    for (auto item : py::reinterpret_borrow<py::dict>(object)) note_all(placement, item.second.ptr());
-  }
-}
-
 // Where an operation on these would run, if not on the CPU.
 py::object elsewhere(const py::args& values) {
-  if (!devices_in_use) return py::none();
+  if (!gpus_in_use) return py::none();
   Placement placement;
   note_all(placement, values.ptr());
   if (placement.conflicting >= 0) {
@@ -90,7 +80,20 @@ void add_device_functions(py::module_& m) {
       .def("__repr__", &Device::name);
   // References that nobody drops: a device has one Python object for ever.
   object_of(cpu_device()).inc_ref();
-  m.def("cpu_device", [] { return object_of(cpu_device()); }, "The CPU.");
+  m.def("cpu_device", [] { return object_of(cpu_device()); }, "The first device of the CPU.");
+  m.def(
+      "cpu_devices",
+      [] {
+        py::list found;
+        for (Device* device : cpu_devices()) {
+          py::object object = object_of(*device);
+          if (Py_REFCNT(object.ptr()) == 1) object.inc_ref();  // one Python object for ever
+          found.append(object);
+        }
+        return found;
+      },
+      "The CPU's devices.");
+  m.def("set_cpu_devices", set_cpu_devices, py::arg("count"), "How many devices the CPU has.");
   m.def(
       "gpu_devices",
       [] {
@@ -116,6 +119,14 @@ void add_device_functions(py::module_& m) {
         return py::reinterpret_steal<py::object>(made);
       },
       py::arg("x"), py::arg("device"), py::arg("committed"), "A weft.Array on a device.");
+  m.def(
+      "placed",
+      [](const py::object& made, const py::args& operands) {
+        PyObject* done = placed(py::object(made).release().ptr(), {operands.ptr()});
+        if (!done) throw py::error_already_set();
+        return py::reinterpret_steal<py::object>(done);
+      },
+      py::arg("made"), "Fresh arrays, noted as of the CPU's device on which an operation on these operands runs.");
   m.def("elsewhere", elsewhere, "The device on which an operation on these values runs; None: the CPU.");
   m.def("set_cublas_paths", set_cublas_paths, py::arg("paths"), "Where cuBLAS may lie.");
   m.def("cublas_library", cublas_library, "The library that matrix products on GPUs run on, or ''.");

@@ -114,7 +114,8 @@ Device* Frame::target() {
     std::string shape;
     for (int axis = 0; axis < leaf.rank; ++axis) shape += (axis ? "," : "") + std::to_string(leaf.dims[axis]);
     return path_of_leaf(*this, index) + " with shape " + dtype_text(leaf.dtype) + "[" + shape + "] and device ids [" +
-           std::to_string(device ? device->id : 0) + "] on platform " + (device ? "GPU" : "CPU");
+           std::to_string(device ? device->id : 0) + "] on platform " +
+           (device && device->platform == Platform::gpu ? "GPU" : "CPU");
   };
   std::string first = about(placement.first), second = about(placement.conflicting);
   PyErr_Format(PyExc_ValueError,
@@ -322,6 +323,7 @@ void Frame::add_weft_array(ArrayObject* array) {
   leaf.data = array->data;
   leaf.dims = array->dims;
   push_sizes(Tag::weft_array, leaf);
+  pending = pending || (array->block && array->block->ready);
   placement.note(array, static_cast<int>(leaves.size()) - 1);
 }
 

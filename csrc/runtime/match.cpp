@@ -104,7 +104,7 @@ int hidden_hold(Plan& plan, Frame& frame, std::string* why) {
 
 // Captured arrays, too, may say where a call runs.
 inline int platform_holds(const Plan& plan, Frame& frame, std::string* why) {
-  if (__builtin_expect(!devices_in_use, 1)) return 1;
+  if (__builtin_expect(!devices_in_use, 1) || plan.spmd) return 1;  // an spmd plan says itself where it runs
   Device* device = frame.target();
   if (!device) return -1;
   if ((device->platform == Platform::gpu) == (plan.kernels != nullptr)) return 1;
@@ -116,15 +116,12 @@ int guards_hold(const Plan& plan, Frame& frame, std::string* why) {
   const npy_intp* table = frame.table();
   std::size_t count = frame.table_size();
   for (const Guard& guard : plan.guards) {
-    auto sum = static_cast<npy_uintp>(guard.constant);
-    for (auto [slot, coefficient] : guard.terms) {
-      if (slot >= count) {
-        PyErr_Format(PyExc_RuntimeError, "a guard reads slot %zu of %zu", slot, count);
-        return -1;
-      }
-      sum += static_cast<npy_uintp>(coefficient) * static_cast<npy_uintp>(table[slot]);
+    for (auto [slot, coefficient] : guard.size.terms) {
+      if (slot < count) continue;
+      PyErr_Format(PyExc_RuntimeError, "a guard reads slot %zu of %zu", slot, count);
+      return -1;
     }
-    auto value = static_cast<npy_intp>(sum);
+    npy_intp value = guard.size.at(table);
     bool holds = guard.relation == Guard::Relation::equal      ? value == 0
                  : guard.relation == Guard::Relation::at_least ? value >= 0
                                                                : value != 0;

@@ -8,6 +8,7 @@
 #include "weft/abi.h"
 #include "weft/array.h"
 #include "weft/blas.h"
+#include "weft/collective.h"
 #include "weft/dispatch.h"
 #include "weft/key.h"
 #include "weft/operators.h"
@@ -21,7 +22,8 @@ namespace py = pybind11;
 
 namespace weft {
 void add_device_functions(py::module_& m);  // device_python.cpp
-}
+void add_queue_functions(py::module_& m);   // queue_python.cpp
+}  // namespace weft
 
 namespace {
 
@@ -110,10 +112,11 @@ PYBIND11_MODULE(_runtime, m) {
   m.doc() = "weft's runtime: memory pool, threads, arrays, dispatch.";
   if (_import_array() < 0) throw py::error_already_set();
   for (auto add : {weft::add_array_types, weft::add_key_type, weft::add_signature_types, weft::add_plan_type,
-                   weft::add_dispatcher_type}) {
+                   weft::add_collective_type, weft::add_dispatcher_type}) {
     if (add(m.ptr()) < 0) throw py::error_already_set();
   }
   weft::add_device_functions(m);
+  weft::add_queue_functions(m);
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.attr("ABI_VERSION") = WEFT_ABI_VERSION;
   m.def("inherit_vectorcall", inherit_vectorcall, py::arg("cls"),

@@ -3,6 +3,7 @@
 #include "weft/operators.h"
 
 #include "weft/array.h"
+#include "weft/placement.h"
 
 namespace weft {
 namespace {
@@ -67,23 +68,23 @@ using Unary = PyObject* (*)(PyObject*);
 
 template <Binary operation>
 PyObject* binary(const char* name, PyObject* x, PyObject* y) {
-  if (!devices_in_use) {
+  if (!gpus_in_use) {
     Ref a = operand(x), b = a ? operand(y) : Ref();
     if (a && b) {
       Quiet quiet;
-      return quiet ? wrapped(operation(a.get(), b.get())) : nullptr;
+      return quiet ? placed(wrapped(operation(a.get(), b.get())), {x, y}) : nullptr;
     }
     if (PyErr_Occurred()) return nullptr;
   }
-  return PyObject_CallFunction(slow_operator, "sOO", name, x, y);
+  return placed(PyObject_CallFunction(slow_operator, "sOO", name, x, y), {x, y});
 }
 
 template <Unary operation>
 PyObject* unary(const char* name, PyObject* x) {
-  if (devices_in_use) return PyObject_CallFunction(slow_operator, "sO", name, x);
+  if (gpus_in_use) return PyObject_CallFunction(slow_operator, "sO", name, x);
   Ref a = operand(x);
   Quiet quiet;
-  return a && quiet ? wrapped(operation(a.get())) : nullptr;
+  return a && quiet ? placed(wrapped(operation(a.get())), {x}) : nullptr;
 }
 
 #define WEFT_BINARY(slot, name, operation) \
@@ -168,11 +169,11 @@ bool is_plain_key(PyObject* key) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
-  if (devices_in_use || !is_plain_key(key)) {
-    return PyObject_CallFunctionObjArgs(slow_subscript, self, key, nullptr);
+  if (gpus_in_use || !is_plain_key(key)) {
+    return placed(PyObject_CallFunctionObjArgs(slow_subscript, self, key, nullptr), {self});
   }
   Ref view(numpy_view(reinterpret_cast<ArrayObject*>(self), false));
-  return view ? wrapped(PyObject_GetItem(view.get(), key)) : nullptr;
+  return view ? placed(wrapped(PyObject_GetItem(view.get(), key)), {self}) : nullptr;
 }
 
 // -- functions ----------------------------------------------------------------------------------------------------
@@ -247,7 +248,7 @@ PyObject* call_eagerly(PyObject* function, PyObject* args, PyObject* kwargs) {
     if (!quiet) return nullptr;
     result = Ref(PyObject_Call(function, given.get(), named.get()));
   }
-  return outcome(result.release());
+  return placed(outcome(result.release()), {args, kwargs});
 }
 
 void set_operators(PyObject* operation, PyObject* subscript, PyObject* variable, PyObject* value) {

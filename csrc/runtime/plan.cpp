@@ -2,6 +2,10 @@
 
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
+
+#include "weft/collective.h"
+
 namespace py = pybind11;
 
 namespace weft {
@@ -26,6 +30,15 @@ int dtype_number(py::handle object, npy_intp* item_bytes) {
   return number;
 }
 
+Affine parse_affine(py::handle constant, py::handle terms) {
+  Affine size{py::cast<npy_intp>(constant), {}};
+  for (py::handle term : py::cast<py::sequence>(terms)) {
+    auto pair = py::cast<py::sequence>(term);
+    size.terms.emplace_back(py::cast<std::size_t>(pair[0]), py::cast<npy_intp>(pair[1]));
+  }
+  return size;
+}
+
 Guard parse_guard(py::handle item) {
   auto parts = py::cast<py::sequence>(item);
   auto relation = py::cast<std::string>(parts[0]);
@@ -39,11 +52,7 @@ Guard parse_guard(py::handle item) {
   } else {
     refuse("a guard's relation is '==', '>=' or '!=', not '" + relation + "'");
   }
-  guard.constant = py::cast<npy_intp>(parts[1]);
-  for (py::handle term : py::cast<py::sequence>(parts[2])) {
-    auto pair = py::cast<py::sequence>(term);
-    guard.terms.emplace_back(py::cast<std::size_t>(pair[0]), py::cast<npy_intp>(pair[1]));
-  }
+  guard.size = parse_affine(parts[1], parts[2]);
   return guard;
 }
 
@@ -100,7 +109,7 @@ Place parse_place(const py::sequence& parts, std::size_t* used) {
 Result parse_result(py::handle item) {
   auto parts = py::cast<py::sequence>(item);
   auto kind = py::cast<std::string>(parts[0]);
-  Result result{Kind::leaf, Flavour::np, NPY_DOUBLE, 0, -1, 0};
+  Result result{Kind::leaf, Flavour::np, NPY_DOUBLE, 0, -1, 0, false, {}};
   if (kind == "leaf") {
     result.leaf = py::cast<int>(parts[4]);
     return result;
@@ -119,6 +128,15 @@ Result parse_result(py::handle item) {
     refuse("a flavour is 'py', 'np' or 'weft', not '" + flavour + "'");
   }
   if (result.kind == Kind::array && result.flavour == Flavour::py) refuse("an array result has no flavour 'py'");
+  result.sized = result.kind == Kind::scalar;
+  if (result.kind == Kind::array && py::len(parts) > 5 && !parts[5].is_none()) {
+    for (py::handle size : py::cast<py::sequence>(parts[5])) {
+      auto pair = py::cast<py::sequence>(size);
+      result.dims.push_back(parse_affine(pair[0], pair[1]));
+    }
+    if (static_cast<int>(result.dims.size()) != result.rank) refuse("a result has as many sizes as axes");
+    result.sized = true;
+  }
   return result;
 }
 
@@ -195,6 +213,60 @@ std::unique_ptr<Kernels> parse_kernels(py::handle item) {
   return kernels;
 }
 
+// (devices, splits, out_splits[, shardings])
+std::unique_ptr<Spmd> parse_spmd(py::handle item) {
+  auto parts = py::cast<py::sequence>(item);
+  auto spmd = std::make_unique<Spmd>();
+  for (py::handle device : py::cast<py::sequence>(parts[0])) spmd->devices.push_back(py::cast<Device*>(device));
+  for (py::handle split : py::cast<py::sequence>(parts[1])) spmd->splits.push_back(py::cast<bool>(split));
+  for (py::handle split : py::cast<py::sequence>(parts[2])) spmd->out_splits.push_back(py::cast<bool>(split));
+  if (py::len(parts) > 3 && !parts[3].is_none()) {
+    for (py::handle sharding : py::cast<py::sequence>(parts[3])) spmd->shardings.push_back(own(sharding));
+  }
+  for (std::size_t k = 0; k < spmd->devices.size(); ++k) {
+    if (spmd->devices[k]->platform != Platform::cpu) refuse("spmd runs on devices of the CPU");
+    for (std::size_t j = 0; j < k; ++j) {
+      if (spmd->devices[j] == spmd->devices[k]) refuse("spmd names a device twice");
+    }
+  }
+  if (spmd->devices.empty()) refuse("spmd names no device");
+  return spmd;
+}
+
+// What an spmd plan cannot be, and whether its parts meet.
+void check_spmd(Plan& plan) {
+  Spmd& spmd = *plan.spmd;
+  if (!plan.mutates.empty()) refuse("an spmd plan writes no argument in place");
+  if (plan.kernels) refuse("an spmd plan has no kernels");
+  if (spmd.out_splits.size() != plan.results.size()) refuse("spmd says of each result whether it is stacked");
+  if (!spmd.shardings.empty() && spmd.shardings.size() != plan.results.size()) refuse("spmd has a sharding per result");
+  for (std::size_t k = 0; k < plan.results.size(); ++k) {
+    const Result& result = plan.results[k];
+    if (result.kind != Kind::leaf) {
+      if (result.flavour != Flavour::weft) refuse("an spmd plan's results have flavour 'weft'");
+      continue;
+    }
+    auto leaf = static_cast<std::size_t>(result.leaf);
+    if (leaf >= spmd.splits.size() || spmd.splits[leaf] != spmd.out_splits[k]) {
+      refuse("a result that is an argument is stacked as the argument is split");
+    }
+  }
+  spmd.meets = std::any_of(plan.host.begin(), plan.host.end(),
+                           [](const Ref& function) { return is_collective(function.get()); });
+}
+
+// Whether calls may go on after they returned: what they return are arrays whose sizes are known before, one at least:
+// else nobody could wait for them.
+bool can_queue(const Plan& plan) {
+  auto is_fit = [](const Result& result) {
+    return result.kind == Kind::leaf || (result.flavour == Flavour::weft && result.sized);
+  };
+  auto is_made = [](const Result& result) { return result.kind != Kind::leaf; };
+  return !plan.kernels && plan.mutates.empty() && !plan.ordered &&
+         std::any_of(plan.results.begin(), plan.results.end(), is_made) &&
+         std::all_of(plan.results.begin(), plan.results.end(), is_fit);
+}
+
 // The key that the captured values have now, on their own.
 Key key_now(const std::vector<Place>& hidden) {
   Flattener flattener;
@@ -243,10 +315,16 @@ void parse(Plan& plan, const py::object& entry, const py::dict& options) {
       plan.name = lasting(py::cast<std::string>(value));
     } else if (name == "kernels") {
       if (!value.is_none()) plan.kernels = parse_kernels(value);
+    } else if (name == "ordered") {
+      plan.ordered = py::cast<bool>(value);
+    } else if (name == "spmd") {
+      if (!value.is_none()) plan.spmd = parse_spmd(value);
     } else {
       throw py::type_error("Plan got an unexpected keyword argument '" + name + "'");
     }
   }
+  if (plan.spmd) check_spmd(plan);
+  plan.queues = can_queue(plan);
   if (tree) {
     plan.tree = parse_tree(tree, plan.results.size());
   } else {
@@ -283,6 +361,7 @@ PyObject* plan_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   PyObject* self = type->tp_alloc(type, 0);
   if (!self) return nullptr;
   new (&plan_of(self)) Plan;
+  plan_of(self).self = self;
   bool ok = guarded([&] {
     parse(plan_of(self), py::reinterpret_borrow<py::object>(entry),
           kwargs ? py::reinterpret_borrow<py::dict>(kwargs) : py::dict());
@@ -318,9 +397,9 @@ PyGetSetDef properties[] = {{"owner", get_owner, nullptr, "The object given as o
 
 PyType_Slot slots[] = {
     {Py_tp_doc,
-     const_cast<char*>(
-         "Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
-         "heavy, name, kernels)\n--\n\nOne compiled entry, when it applies, and how its results are returned.")},
+     const_cast<char*>("Plan(entry, *, owner, guards, statics, hidden, hidden_key, results, tree, mutates, host, "
+                       "heavy, name, kernels, ordered, spmd)\n--\n\nOne compiled entry, when it applies, and how its "
+                       "results are returned.")},
     {Py_tp_new, reinterpret_cast<void*>(plan_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(plan_dealloc)},
     {Py_tp_traverse, reinterpret_cast<void*>(plan_traverse)},
@@ -386,6 +465,9 @@ int Plan::visit(visitproc visit, void* arg) const {
   }
   for (const Ref& function : host) Py_VISIT(function.get());
   if (kernels) Py_VISIT(kernels->image.get());
+  if (spmd) {
+    for (const Ref& sharding : spmd->shardings) Py_VISIT(sharding.get());
+  }
   if (int stop = hidden_key.visit(visit, arg)) return stop;
   return visit_node(tree, visit, arg);
 }

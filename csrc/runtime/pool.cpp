@@ -179,13 +179,21 @@ std::size_t pool_limit(std::size_t otherwise) noexcept {
   return text ? std::strtoull(text, nullptr, 10) : otherwise;
 }
 
-__attribute__((noinline, cold)) static void put_on_device(Block* block) noexcept {
+static inline void put_here(Block* block) noexcept;
+
+// A block of a device, or one that somebody waited for.
+__attribute__((noinline, cold)) static void put_marked(Block* block) noexcept {
   if (block->ready) drop(std::exchange(block->ready, nullptr));
-  block->device->put(block);
+  if (block->device) return block->device->put(block);
+  put_here(block);
 }
 
 void pool_put(Block* block) noexcept {
-  if (__builtin_expect(block->device != nullptr, 0)) return put_on_device(block);
+  if (__builtin_expect(block->device != nullptr || block->ready != nullptr, 0)) return put_marked(block);
+  put_here(block);
+}
+
+static inline void put_here(Block* block) noexcept {
   int index = block->size_class;
   if (index < kLocalClasses) {
     Local* lists = local();

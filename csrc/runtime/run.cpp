@@ -1,6 +1,7 @@
 #include "weft/run.h"
 
 #include "weft/blas.h"
+#include "weft/collective.h"
 #include "weft/threads.h"
 
 namespace weft {
@@ -192,6 +193,8 @@ int Run::call_host(int id, int count, const WeftView* views) {
   if (failed_) return WEFT_ERROR;
   if (id < 0 || static_cast<std::size_t>(id) >= plan_.host.size()) {
     PyErr_Format(PyExc_RuntimeError, "a compiled function calls host function %d of %zu", id, plan_.host.size());
+  } else if (is_collective(plan_.host[static_cast<std::size_t>(id)].get())) {
+    PyErr_SetString(PyExc_RuntimeError, "a collective runs only on the devices of an spmd plan");
   } else {
     Views arrays(count);
     bool ok = static_cast<bool>(arrays.tuple);
@@ -235,13 +238,13 @@ PyObject* Run::value(std::size_t k) {
       if (!block) return PyErr_NoMemory();
       std::memcpy(block->memory(), data, sizeof(Scalar));
     }
-    return make_array(wanted.dtype, 0, nullptr, block, committed_);
+    return make_array(wanted.dtype, 0, nullptr, block, committed_, device_);
   }
   Made& made = made_[k];
   Block* block = std::exchange(made.block, nullptr);
   if (!block) return PyErr_Format(PyExc_RuntimeError, "a compiled function did not make its result %zu", k);
   const npy_intp* dims = dims_.data() + made.dims;
-  return wanted.flavour == Flavour::weft ? make_array(wanted.dtype, made.rank, dims, block, committed_)
+  return wanted.flavour == Flavour::weft ? make_array(wanted.dtype, made.rank, dims, block, committed_, device_)
                                          : make_numpy(wanted.dtype, made.rank, dims, block);
 }
 

@@ -239,8 +239,10 @@ void refuse_static(const Frame& frame, std::size_t fixed) {
 }
 
 PyObject* make_signature(Frame& frame, const Frame::Mark& arguments) {
-  Device* target = devices_in_use ? frame.target() : nullptr;
-  if (devices_in_use && !target) return nullptr;
+  // Conflicts among the CPU's devices matter only to those programs that run on one device.
+  bool one_memory = frame.placement.conflicting >= 0 && !frame.placement.away;
+  Device* target = devices_in_use && !one_memory ? frame.target() : nullptr;
+  if (devices_in_use && !one_memory && !target) return nullptr;
   bool away = target && target->platform != Platform::cpu;
   Ref device(away ? device_object(target) : Py_NewRef(Py_None));
   if (!device) return nullptr;

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "weft/queue.h"
+
 namespace weft {
 namespace {
 
@@ -38,6 +40,7 @@ struct Job {
   void* env;
   Share* shares;
   int count;
+  int helpers;  // how many of the other threads may take part
 
   // Its own chunks first, then those of the others in turn.
   void work(int self) {
@@ -75,7 +78,7 @@ class Team {
   }
 
   // One caller at a time; false sends the others to run inline.
-  bool run(weft_i64 n, weft_i64 chunks, WeftBody body, void* env) {
+  bool run(weft_i64 n, weft_i64 chunks, WeftBody body, void* env, int helpers) {
     std::unique_lock<std::mutex> caller(caller_, std::try_to_lock);
     if (!caller) return false;
     for (int index = 0; index < count_; ++index) {
@@ -83,7 +86,7 @@ class Team {
       share.next.store(chunks * index / count_, std::memory_order_relaxed);
       share.end = chunks * (index + 1) / count_;
     }
-    Job job{n, chunks, body, env, shares_.data(), count_};
+    Job job{n, chunks, body, env, shares_.data(), count_, helpers};
     {
       std::lock_guard<std::mutex> lock(mutex_);
       job_ = &job;
@@ -116,6 +119,7 @@ class Team {
         seen = generation_.load(std::memory_order_relaxed);
         if (retired_) return;
         job = job_;
+        if (job && self > job->helpers) job = nullptr;
         if (job) active_.fetch_add(1, std::memory_order_relaxed);
       }
       if (!job) continue;
@@ -199,7 +203,9 @@ void parallel_for(weft_i64 n, weft_i64 grain, WeftBody body, void* env) {
   // As many for each thread: loops over one array, one after the other, then give a thread the same rows each time,
   // which its core still has in its cache.
   if (chunks > threads) chunks -= chunks % threads;
-  if (chunks < 2 || threads < 2 || inside_body || !team()->run(n, chunks, body, env)) body(env, 0, n);
+  // Cores that compute other tasks are left to them.
+  int helpers = threads - computing_threads() - (in_task() ? 0 : 1);
+  if (chunks < 2 || helpers < 1 || inside_body || !team()->run(n, chunks, body, env, helpers)) body(env, 0, n);
 }
 
 }  // namespace weft

@@ -19,6 +19,7 @@ from weft.runtime.devices import (
     device_get,
     device_put,
     devices,
+    effects_barrier,
     local_device_count,
     local_devices,
 )
@@ -29,7 +30,8 @@ __all__ = [
     "Array", "CompileError", "Device", "ShapeDtypeStruct", "StagingError", "block_until_ready", "check_grads",
     "checkpoint", "checkpoint_policies", "clear_caches", "config", "custom_jvp", "custom_vjp", "debug_nans",
     "default_backend", "default_device", "device_count", "device_get", "device_put", "devices", "disable_jit",
-    "enable_x64", "ensure_compile_time_eval", "eval_shape", "export", "grad", "hessian", "hvp", "io_callback", "jacfwd",
+    "effects_barrier", "enable_x64", "ensure_compile_time_eval", "eval_shape", "export", "grad", "hessian", "hvp",
+    "io_callback", "jacfwd",
     "jacobian", "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "make_ir", "make_jaxpr",
     "named_call", "named_scope", "pure_callback", "remat", "typeof", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

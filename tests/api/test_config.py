@@ -14,6 +14,7 @@ import weft
 import weft.numpy as wnp
 
 NAMES = ["debug_nans", "disable_jit", "enable_x64", "default_float"]
+NAMES += ["cpu_devices", "num_cpu_devices", "cpu_enable_async_dispatch"]
 
 
 def test_settings_are_listed() -> None:

@@ -1,7 +1,7 @@
 // weft.Array's C half: an immutable, row-major device array.
 //
-// It holds a block of the pool, or memory of another owner. On another device than the CPU its block says when the
-// elements are computed, and `owner` keeps a copy for the host once one was asked for.
+// It holds a block of the pool, or memory of another owner. Its block says when the elements are computed: who reads
+// them asks `settle` first. Outside of the host's memory `owner` keeps a copy for the host once one was asked for.
 #pragma once
 
 #include "weft/device.h"
@@ -14,10 +14,11 @@ struct ArrayObject {
   PyObject_HEAD void* data;
   Block* block;  // one of the two holds `data`
   PyObject* owner;
-  Device* device;  // null: the CPU
+  Device* device;  // null: the first of the CPU
   PyArray_Descr* descr;
   PyObject* weak_references;
-  int dtype;  // canonical type number
+  PyObject* sharding;  // what Python says of how it is spread over devices, or null
+  int dtype;           // canonical type number
   int rank;
   bool committed;  // put where it lies by the user's word: what is computed from it runs there
   npy_intp* dims;  // `inline_dims`, or an allocation for high ranks
@@ -43,8 +44,15 @@ inline int canonical_dtype(int number) {
 // A new array of type `type` without elements.
 ArrayObject* new_array(PyTypeObject* type, PyArray_Descr* descr, int rank, const npy_intp* dims);
 
-// A new array over `block`, on the block's device; takes the reference (also when it fails).
-PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed = false);
+// Whether the elements lie in the host's memory, which all CPU devices share.
+inline bool on_host(const ArrayObject* array) { return !array->device || array->device->platform == Platform::cpu; }
+
+// A device as arrays note it: the first of the CPU is null.
+inline Device* noted(Device* device) { return device == &cpu_device() ? nullptr : device; }
+
+// A new array over `block`, on the block's device, or on one of the CPU; takes the reference (also when it fails).
+PyObject* make_array(int dtype, int rank, const npy_intp* dims, Block* block, bool committed = false,
+                     Device* device = nullptr);
 
 // An array of class `type` with the elements of a NumPy array, or of anything that NumPy makes one of; without a copy
 // it shares memory, where its layout allows it.
@@ -60,8 +68,13 @@ PyObject* make_numpy(int dtype, int rank, const npy_intp* dims, Block* block);
 // once.
 PyObject* numpy_view(ArrayObject* array, bool writable);
 
-// Waits until the elements are computed, without the GIL; false with a Python error.
+// Waits until the elements are computed, without the GIL; false with a Python error: the one that ended the
+// computation.
 bool wait_until_ready(ArrayObject* array);
+bool is_ready(ArrayObject* array);
+inline bool settle(ArrayObject* array) {
+  return __builtin_expect(!array->block || !array->block->ready, 1) || wait_until_ready(array);
+}
 
 // An array of a device as a NumPy array (a new reference); null with a Python error.
 PyObject* host_copy(ArrayObject* array);

@@ -93,13 +93,20 @@ inline void drop(Event* event) noexcept {
   if (event->references.fetch_sub(1, std::memory_order_acq_rel) == 1) event->device->recycle(event);
 }
 
-Device& cpu_device();
+Device& cpu_device();  // the first of them
+
+// The CPU's devices, which share the host's memory: WEFT_CPU_DEVICES, else 1. Their number is settled when more than
+// one has been given out; to change it then throws.
+const std::vector<Device*>& cpu_devices();
+void set_cpu_devices(int count);
 
 // The GPUs. The first call loads the driver; throws what keeps it from being used, the same each time.
 const std::vector<Device*>& gpu_devices();
 
-// Whether another device than the CPU may be in use: until then no call has to ask where its arrays lie.
+// Whether another device than the first of the CPU may be in use: until then no call has to ask where its arrays lie.
 extern bool devices_in_use;
+// Whether arrays may lie outside of the host's memory.
+extern bool gpus_in_use;
 
 // Where data goes that is not told where to: this thread's choice, else the process's (WEFT_PLATFORM), else the CPU.
 Device& default_device();

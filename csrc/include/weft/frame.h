@@ -127,6 +127,7 @@ class Frame {
   Small<npy_intp, 48> sizes;  // all dims of all array leaves
   Small<npy_intp, 16> ints;
   Placement placement;
+  bool pending = false;  // an array among the leaves may not be computed yet
   bool big_int = false;  // an int beyond int64 is among the leaves: no plan applies
 
  private:

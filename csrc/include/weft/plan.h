@@ -1,6 +1,7 @@
 // A plan: one compiled entry, when it applies, and how its results become Python objects.
 #pragma once
 
+#include <atomic>
 #include <list>
 #include <memory>
 #include <string>
@@ -15,6 +16,19 @@ namespace weft {
 enum class Kind : std::uint8_t { scalar, array, leaf };
 enum class Flavour : std::uint8_t { py, np, weft };
 
+// const + sum(coef * table[slot])
+struct Affine {
+  npy_intp constant;
+  std::vector<std::pair<std::size_t, npy_intp>> terms;
+
+  npy_intp at(const npy_intp* table) const {
+    auto sum = static_cast<npy_uintp>(constant);
+    for (auto [slot, coefficient] : terms)
+      sum += static_cast<npy_uintp>(coefficient) * static_cast<npy_uintp>(table[slot]);
+    return static_cast<npy_intp>(sum);
+  }
+};
+
 struct Result {
   Kind kind;
   Flavour flavour;
@@ -22,13 +36,14 @@ struct Result {
   int rank;
   int leaf;
   npy_intp item_bytes;
+  bool sized;  // whether `dims` says its sizes before it runs
+  std::vector<Affine> dims;
 };
 
-// const + sum(coef * table[slot])  ==, >=, !=  0
+// size  ==, >=, !=  0
 struct Guard {
   enum class Relation : std::uint8_t { equal, at_least, unequal } relation;
-  npy_intp constant;
-  std::vector<std::pair<std::size_t, npy_intp>> terms;
+  Affine size;
 };
 
 // A place outside the arguments: a dict's item (globals), a closure's cell, an attribute, or an object itself. For
@@ -97,8 +112,32 @@ struct Kernels {
   const Loaded* on(Device& device, const char* what);
 };
 
+// What calls of a plan take, by the bytes of their arguments. Read and noted by threads without the GIL.
+class Cost {
+ public:
+  // Nanoseconds, or a negative number: nothing is known.
+  double estimate(double bytes) const;
+  void note(double nanoseconds, double bytes);
+  // Whether this call is worth measuring: at first all, later some.
+  bool samples() { return calls_ < 8 || (calls_ & 15) == 0 ? (++calls_, true) : (++calls_, false); }
+
+ private:
+  std::atomic<float> time_{-1}, bytes_{0};
+  unsigned calls_ = 0;  // with the GIL
+};
+
+// How a plan's entry, which is compiled for one device's part, runs on several at once.
+struct Spmd {
+  std::vector<Device*> devices;
+  std::vector<bool> splits;      // by leaf: device k gets row k, not all of it
+  std::vector<bool> out_splits;  // by result: stacked, not device 0's
+  std::vector<Ref> shardings;    // by result, or none
+  bool meets = false;            // it has collectives
+};
+
 struct Plan {
   WeftEntry entry = nullptr;
+  PyObject* self = nullptr;          // the object that it is part of, borrowed
   const char* name = "";             // for messages
   std::unique_ptr<Kernels> kernels;  // of a plan for devices
   Ref capsule, owner;
@@ -113,6 +152,10 @@ struct Plan {
   std::vector<int> mutates;
   std::vector<Ref> host;
   bool heavy = false;
+  bool ordered = false;  // what its host functions do must keep its order with Python's code
+  bool queues = false;   // its calls may be queued
+  Cost cost;
+  std::unique_ptr<Spmd> spmd;
 
   int visit(visitproc visit, void* arg) const;
 };
@@ -135,6 +178,9 @@ PyObject* run(Plan& plan, Frame& frame);
 
 // The same of a plan with kernels, on the device that the frame says.
 PyObject* run_on_device(Plan& plan, Frame& frame);
+
+// Waits for the arrays among the leaves; false with a Python error.
+bool wait_for_arguments(Frame& frame);
 
 class Run;
 // The returned value, from what the run made.

@@ -21,8 +21,11 @@ class Run : public WeftContext {
   // Result k of the plan as a Python object; null with a Python error.
   PyObject* value(std::size_t k);
 
-  // Whether arrays that the run makes are committed to where they lie.
-  void commit(bool committed) { committed_ = committed; }
+  // Where arrays lie that the run makes, of the CPU's devices, and whether they are committed to it.
+  void place(bool committed, Device* device) {
+    committed_ = committed;
+    device_ = device;
+  }
 
  protected:
   struct Made {
@@ -80,6 +83,7 @@ class Run : public WeftContext {
   PyThreadState* saved_ = nullptr;  // the owner's, while the GIL is released
   bool failed_ = false;
   bool committed_ = false;
+  Device* device_ = nullptr;
   PyObject *error_type_ = nullptr, *error_value_ = nullptr, *error_trace_ = nullptr;
 };
 

@@ -2,7 +2,8 @@
 //
 // [0, n) is cut into chunks whose bounds depend on n, the grain and the thread count alone. Every thread begins with
 // chunks of its own (so that repeated sweeps find their data in its cache) and then takes over what others have left.
-// A call from inside a parallel body, or while another Python thread uses the pool, runs inline.
+// A call from inside a parallel body, while another Python thread uses the pool, or while queued calls keep the other
+// cores busy, runs inline.
 #pragma once
 
 #include "weft/abi.h"

@@ -277,7 +277,8 @@ class _Maker:
             "sizes_frozen": sum(len(leaf.shape) for leaf in program.leaves[len(export.signature.args) :]),
             "frozen": [self.frozen.setdefault(text, len(self.frozen)) for text in hidden],
             "results": [
-                [r.kind, None if r.dtype is None else r.dtype.str, r.rank, r.flavour, r.leaf] for r in program.results
+                [kind, None if dtype is None else dtype.str, *rest]
+                for kind, dtype, *rest in (r.entry() for r in program.results)
             ],
             "tree": tree,
             "mutates": list(program.mutates),

@@ -92,6 +92,37 @@ class Config:
         dtypes.set_default_float(dtype)
 
     @property
+    def cpu_devices(self) -> int:
+        """How many devices the CPU is: also ``WEFT_CPU_DEVICES``, and JAX's name ``num_cpu_devices``.
+
+        They share memory and cores; see `weft.devices`. It can be set until the first use of a second one.
+        """
+        from weft import _runtime
+
+        return len(_runtime.cpu_devices())
+
+    @cpu_devices.setter
+    def cpu_devices(self, count: int) -> None:
+        from weft import _runtime
+
+        _runtime.set_cpu_devices(count)
+
+    num_cpu_devices = cpu_devices
+
+    @property
+    def cpu_enable_async_dispatch(self) -> bool:
+        """Whether a long call returns at once, with arrays that are still being computed; also ``WEFT_ASYNC``."""
+        from weft import _runtime
+
+        return _runtime.queueing() != "never"
+
+    @cpu_enable_async_dispatch.setter
+    def cpu_enable_async_dispatch(self, on: bool) -> None:
+        from weft import _runtime
+
+        _runtime.set_queueing("by cost" if on else "never")
+
+    @property
     def values(self) -> dict[str, Any]:
         """All settings and what they are now."""
         return {name: getattr(self, name) for name in _SETTINGS}

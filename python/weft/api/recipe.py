@@ -67,6 +67,7 @@ class Recipe:
             mutates=self.mutates,
             host=[self._host(entry) for entry in self.host],
             heavy=self.heavy,
+            ordered=any(map(hostcalls.is_ordered, self.host)),
             name=self.name,
             kernels=None if self.device is None else self.kernels(self.device),
             **({} if self.spread is None else {"spmd": spmd(self.spread)}),
@@ -101,7 +102,7 @@ def recipe_of(program: Program, meta: dict[str, Any], device: dict[str, Any] | N
             if source.kind != "value"
         ],
         hidden=[source.entry() for source, _ in captures.hidden],
-        results=[(r.kind, r.dtype, r.rank, r.flavour, r.leaf) for r in program.results],
+        results=[r.entry() for r in program.results],
         tree=program.tree,
         mutates=program.mutates,
         host=[dict(entry) for entry in meta.get("host", ())],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,8 @@ class Result:
     ----------
     kind
         "scalar" or "array" (computed, result ``number`` of the IR function), or "leaf" (the argument itself).
+    dims
+        An array's sizes over the runtime's table, ``(constant, [(slot, coefficient)])``; None: only the run tells.
     """
 
     kind: str
@@ -46,6 +48,11 @@ class Result:
     rank: int
     flavour: str
     leaf: int = -1
+    dims: Sequence[tuple[int, Sequence[tuple[int, int]]]] | None = None
+
+    def entry(self) -> tuple[Any, ...]:
+        """As the runtime's plan takes it."""
+        return (self.kind, self.dtype, self.rank, self.flavour, self.leaf, self.dims)
 
 
 @dataclass
@@ -315,6 +322,10 @@ def _finish(state: Staging, block: Block, returned: Any, name: str) -> Program:
     results += [r for r, _ in extra]
     tree = _place_extra(tree, base)
     function = close(state, block, state.params, atoms, name, updates)
+    slots = _table(function.body.params, function.sizes, state.leaves)
+    for i, (r, a) in enumerate(zip(results, function.body.results, strict=False)):
+        if r.kind == "array":
+            results[i] = replace(r, dims=_dims(a.type.shape, slots))
     places = [g.loc for g in state.guards]
     return Program(function, state.leaves, results, tree, _slots(state), state.captures, mutates, places)
 
@@ -367,20 +378,39 @@ class _Rebuild:
         return unflatten_custom(self.cls, self.aux, children)
 
 
-def _slots(state: Staging) -> list[tuple[str, int, list[tuple[int, int]], str]]:
-    """Guards over the runtime's table: all sizes of array leaves, then the integer leaves."""
+def _table(params: Sequence[Var], symbols: Iterable[tuple[Var, int, int]], leaves: Sequence[Any]) -> dict[Var, int]:
+    """Where variables stand in the runtime's table: all sizes of array leaves, then the integer leaves."""
     slots: dict[Var, int] = {}
     at: dict[tuple[int, int], int] = {}
-    for i, p in enumerate(state.params):
+    for i, p in enumerate(params):
         for axis in range(p.type.rank):
             at[(i, axis)] = len(at)
-    for v, number, axis in state.symbols:
+    for v, number, axis in symbols:
         slots[v] = at[(number, axis)]
     n = len(at)
-    for p, leaf in zip(state.params, state.leaves, strict=True):
+    for p, leaf in zip(params, leaves, strict=True):
         if leaf.flavour == "py" and leaf.dtype == "i":
             slots[p] = n
             n += 1
+    return slots
+
+
+def _dims(shape: Sequence[Size], slots: dict[Var, int]) -> list[tuple[int, list[tuple[int, int]]]] | None:
+    """Sizes over the table, if it tells them all."""
+    found: list[tuple[int, list[tuple[int, int]]]] = []
+    for size in shape:
+        if isinstance(size, int):
+            found.append((size, []))
+        elif all(v in slots for v, _ in size.terms):
+            found.append((size.const, [(slots[v], c) for v, c in size.terms]))
+        else:
+            return None
+    return found
+
+
+def _slots(state: Staging) -> list[tuple[str, int, list[tuple[int, int]], str]]:
+    """Guards over the runtime's table."""
+    slots = _table(state.params, state.symbols, state.leaves)
     return [(g.kind, g.size.const, [(slots[v], c) for v, c in g.size.terms], g.why) for g in state.guards]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import sys
 from typing import Any
 
 from weft import _runtime
@@ -24,6 +26,14 @@ def _find_blas() -> str:
 
 
 _runtime.set_blas_path(_find_blas())
+
+
+def _close_queues() -> None:
+    """At the program's end: queued calls are finished; after an unhandled error, only those that have begun."""
+    _runtime.close_queues(getattr(sys, "last_type", None) is None)
+
+
+atexit.register(_close_queues)
 
 
 def _no_plan(args: object, kwargs: object) -> None:

@@ -109,7 +109,7 @@ def _attribute(name: str, doc: str) -> Any:
     def get(self: Array) -> Any:
         if eager.active and eager.is_elsewhere(self):
             return eager.apply("attribute", self, name)
-        return _wrap(getattr(self._view(), name))
+        return _runtime.placed(_wrap(getattr(self._view(), name)), self)
 
     return property(get, doc=doc)
 

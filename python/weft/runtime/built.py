@@ -248,16 +248,18 @@ class Built(Dispatcher):
         where = slots(overload["args"], self._names, program["sizes_frozen"])
         hidden = [("value", decode_value(self._frozen[k])) for k in program["frozen"]]
         asked = [(kind, const, [(where[s], c) for s, c in terms]) for kind, const, terms in program["guards"]]
+        host = [decode_host(entry) for entry in program["host"]]
         return Plan(
             self._entries[program["entry"]],
             guards=[*signature_guards(overload["args"]), *asked],
             hidden=hidden,
             hidden_key=self.signature(args, {}, hidden).hidden_key,
-            results=[(k, None if d is None else np.dtype(d), n, f, leaf) for k, d, n, f, leaf in program["results"]],
+            results=[(k, None if d is None else np.dtype(d), *rest) for k, d, *rest in program["results"]],
             tree=decode_tree(program["tree"]),
             mutates=program["mutates"],
-            host=[hostcalls.make(decode_host(entry)) for entry in program["host"]],
+            host=[hostcalls.make(entry) for entry in host],
             heavy=program["heavy"],
+            ordered=any(map(hostcalls.is_ordered, host)),
         )  # fmt: skip
 
 

@@ -16,12 +16,15 @@ from weft.runtime.array import Array
 
 __all__ = [
     "Device", "block_until_ready", "default_backend", "default_device", "device_count", "device_get", "device_put",
-    "devices", "local_device_count", "local_devices",
+    "devices", "effects_barrier", "local_device_count", "local_devices",
 ]  # fmt: skip
 
 
 def devices(backend: str | None = None) -> list[Device]:
     """The devices of a platform.
+
+    The CPU is one device, or as many as ``WEFT_CPU_DEVICES`` (`weft.config.cpu_devices`) says: they share its memory
+    and its cores, and each has a queue of calls of its own.
 
     Parameters
     ----------
@@ -41,7 +44,7 @@ def devices(backend: str | None = None) -> list[Device]:
     """
     name = default_backend() if backend is None else backend
     if name == "cpu":
-        return [_runtime.cpu_device()]
+        return _runtime.cpu_devices()
     if name in ("gpu", "cuda"):
         return gpus()
     raise RuntimeError(f"Unknown backend {name!r}: it is 'cpu' or 'gpu'")
@@ -153,6 +156,22 @@ def device_get(x: Any) -> Any:
     {'a': array([0., 1., 2.]), 'b': 1.0}
     """
     return _map(lambda leaf: np.asarray(leaf) if isinstance(leaf, Array) else leaf, x)
+
+
+def effects_barrier() -> None:
+    """Wait until all queued calls are done.
+
+    Raises
+    ------
+    Exception
+        What the first queued call raised whose error nobody has seen yet.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.effects_barrier()
+    """
+    _runtime.effects_barrier()
 
 
 def block_until_ready(x: Any) -> Any:

@@ -31,6 +31,16 @@ def make(entry: dict[str, Any]) -> Callable[..., Any]:
     raise NotImplementedError(f"host function {entry!r}")
 
 
+def is_ordered(entry: dict[str, Any]) -> bool:
+    """Whether a host function does what must keep its order with Python's own code: prints, or calls the user's."""
+    if entry["kind"] != "host":
+        return bool(entry["kind"] != "raise")
+    import weft.primitives  # noqa: F401
+    from weft.ir.primitive import REGISTRY, Host
+
+    return REGISTRY[entry["prim"]].kind == Host("callback")
+
+
 def numpy_meaning(entry: dict[str, Any]) -> Callable[..., Any]:
     """A primitive without native code, by NumPy: views of operands, size symbols, then results."""
     import weft.primitives  # noqa: F401

@@ -24,7 +24,6 @@ MISSING: dict[str, str] = {
         "unsafe_buffer_pointer": "write numpy.asarray(x).ctypes.data",
         "on_device_size_in_bytes": "write x.nbytes",
         "platform": "write x.device.platform",
-        "is_ready": "x.block_until_ready() waits",
         "clone": "the array itself serves, as it never changes",
         "ctypes": "write numpy.asarray(x).ctypes",
         "flat": "write x.ravel()",
