@@ -79,7 +79,11 @@ def _position(i: int, n: Any, ends: int) -> Staged:
     return _length(k)
 
 
-@implements(np.delete)
+def _np_delete(arr: Any, obj: Any, axis: Any = None, *, assume_unique_indices: Any = False) -> Any:
+    return np.delete(arr, obj, axis)
+
+
+@implements(np.delete, run=_np_delete)
 def delete(arr: Any, obj: Any, axis: Any = None, *, assume_unique_indices: Any = False) -> Any:
     """The array without these positions of an axis."""
     x = array(arr)

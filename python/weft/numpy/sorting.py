@@ -274,7 +274,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     y = emit("add", emit("mul", slope, emit("sub", flat, x0)), y0)
     first, end = gather(py, of(lit(0)), 0, "fast"), gather(py, of(last), 0, "fast")
     low, high = gather(px, of(lit(0)), 0, "fast"), gather(px, of(last), 0, "fast")
-    y = select(emit("eq", flat, x0), y0, y)
+    # on a point the slope counts for nothing, even if it is infinite
+    steep = emit("logical_not", emit("isfinite", slope))
+    y = select(emit("bitand", emit("eq", flat, x0), steep), y0, y)
     y = select(emit("ge", flat, high), end if right is None else array(right, f64), y)
     y = select(emit("eq", flat, high), end, y)
     y = select(emit("lt", flat, low), first if left is None else array(left, f64), y)
