@@ -27,9 +27,7 @@ def operation(name: str) -> Callable[..., Any]:
     return MODULES["weft.random"][name]
 
 
-erf, erfinv, fma, lgamma, digamma, nextafter = map(
-    operation, ("erf", "erfinv", "fma", "lgamma", "digamma", "nextafter")
-)
+erf, erfinv, fma, digamma, nextafter = map(operation, ("erf", "erfinv", "fma", "digamma", "nextafter"))
 
 
 # -- dtypes ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ import numpy as np
 
 import weft.numpy as wnp
 from weft.api.written import written
-from weft.random.arguments import dims, dtype_of, lgamma, number, parameters, shape_of, spread
+from weft.numpy.common import array, gather
+from weft.random.arguments import dims, dtype_of, number, parameters, shape_of, spread
 from weft.random.bits import child, children, unit
 from weft.random.keys import words_of
 
@@ -33,27 +34,39 @@ def _few(k0: Any, k1: Any, rate: Any) -> Any:
     return found - 1
 
 
+def _log_factorial(k: Any) -> Any:
+    """The logarithm of k! by Stirling's series, of (k + 8)! where k is small: in vectors, as `lgamma` is not."""
+    small = k < 8
+    product, low = number(1, _F32), wnp.minimum(k, number(8, _F32))
+    for i in range(1, 9):
+        product = product * (low + i)
+    x = wnp.where(small, k + 9, k + 1)
+    series = (x - 0.5) * wnp.log(x) - x + 0.9189385332046727 + (1 / 12 - 1 / (360 * x * x)) / x
+    return series - wnp.where(small, wnp.log(product), number(0, _F32))
+
+
 @written()
-def _many(k0: Any, k1: Any, rate: Any) -> Any:
-    """Events of large rates, by Hörmann's transformed rejection."""
+def _many(k0: Any, k1: Any, rate: Any, idle: Any) -> Any:
+    """Events of large rates, by Hörmann's transformed rejection; none if ``idle``."""
     key = (k0, k1)
     log_rate = wnp.log(rate)
     b = 0.931 + 2.53 * wnp.sqrt(rate)
     a = -0.059 + 0.02483 * b
     scale = 1.1239 + 1.1328 / (b - 3.4)
     bound = 0.9277 - 3.6224 / (b - 2)
-    found, accepted = wnp.full(rate.shape, -1, np.float32), wnp.zeros(rate.shape, bool)
-    while not wnp.all(accepted):
+    found = wnp.full(rate.shape, -1, np.float32)
+    waiting = wnp.where(idle, found * 0, found * 0 + 1)  # numbers: with bools loaded, gcc 12 makes no vectors
+    while wnp.any(waiting > 0):
         key, u_key, v_key = children(key, 3)
         u, v = unit(u_key, rate.shape, _F32) - 0.5, unit(v_key, rate.shape, _F32)
         edge = 0.5 - wnp.abs(u)
         k = wnp.floor((2 * a / edge + b) * u + rate + 0.43)
         s = wnp.log(v * scale / (a / (edge * edge) + b))
-        inside = s <= k * log_rate - rate - lgamma(k + 1)
+        inside = s <= k * log_rate - rate - _log_factorial(k)
         reject = (k < 0) | ((edge < 0.013) & (v > edge))
         accept = ((edge >= 0.07) & (v <= bound)) | (~reject & inside)
         found = wnp.where(accept, k, found)
-        accepted = accepted | accept
+        waiting = wnp.where(accept, 0, waiting)
     return found.astype(np.int64)
 
 
@@ -83,7 +96,7 @@ def poisson(key: Any, lam: Any, shape: Any = None, dtype: Any = None) -> Any:
     finite = wnp.isfinite(lam)
     few = (lam < 10) | ~finite
     low = _few(*words, wnp.where(few, wnp.where(finite, lam, number(-1, _F32)), number(0, _F32)))
-    high = _many(*words, wnp.where(few, number(1e5, _F32), lam))
+    high = _many(*words, wnp.where(few, number(1e5, _F32), lam), wnp.all(few))
     return wnp.where(lam == 0, 0, wnp.where(few, low, high)).astype(dtype)
 
 
@@ -97,11 +110,10 @@ _TAILS = (
 
 def _tail(k: Any) -> Any:
     """What Stirling's formula leaves of the logarithm of k!; JAX's, which holds k at 9 also in the formula."""
-    table = wnp.asarray(np.array(_TAILS)).astype(k.dtype)
-    held = wnp.clip(k, 0.0, 9.0)
+    held = wnp.where(k > 0, wnp.minimum(k, 9), 0)  # in the table, whatever k is: the place needs no check
+    known = gather(array(np.array(_TAILS, k.dtype)), wnp.floor(held).astype(np.int64), 0, "fast")
     square = (held + 1) * (held + 1)
-    formula = (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (held + 1)
-    return wnp.where(k <= 9, wnp.take(table, wnp.floor(held).astype(np.int64)), formula)
+    return wnp.where(k <= 9, known, (1.0 / 12 - (1.0 / 360 - 1.0 / 1260 / square) / square) / (held + 1))
 
 
 @written()
@@ -118,8 +130,8 @@ def _few_of(k0: Any, k1: Any, n: Any, p: Any) -> Any:
 
 
 @written()
-def _many_of(k0: Any, k1: Any, n: Any, p: Any) -> Any:
-    """Successes where many are expected, by Hörmann's transformed rejection."""
+def _many_of(k0: Any, k1: Any, n: Any, p: Any, idle: Any) -> Any:
+    """Successes where many are expected, by Hörmann's transformed rejection; none if ``idle``."""
     key = (k0, k1)
     deviation = wnp.sqrt(n * p * (1 - p))
     b = 1.15 + 2.53 * deviation
@@ -129,8 +141,10 @@ def _many_of(k0: Any, k1: Any, n: Any, p: Any) -> Any:
     r = p / (1 - p)
     scale = (2.83 + 5.1 / b) * deviation
     m = wnp.floor((n + 1) * p)
-    found, accepted = n * 0 - 1, n != n
-    while not wnp.all(accepted):
+    fixed = _tail(m) + _tail(n - m)
+    found = n * 0 - 1
+    waiting = wnp.where(idle, n * 0, n * 0 + 1)
+    while wnp.any(waiting > 0):
         key, u_key, v_key = children(key, 3)
         u, v = unit(u_key, n.shape, n.dtype) - 0.5, unit(v_key, n.shape, n.dtype)
         edge = 0.5 - wnp.abs(u)
@@ -140,12 +154,12 @@ def _many_of(k0: Any, k1: Any, n: Any, p: Any) -> Any:
             (m + 0.5) * wnp.log((m + 1) / (r * (n - m + 1)))
             + (n + 1) * wnp.log((n - m + 1) / (n - k + 1))
             + (k + 0.5) * wnp.log(r * (n - k + 1) / (k + 1))
-            + _tail(m) + _tail(n - m) - _tail(k) - _tail(n - k)
+            + (fixed - _tail(k) - _tail(n - k))
         )  # fmt: skip
         inside = wnp.log(v * scale / (a / (edge * edge) + b)) <= limit
         accept = ((edge >= 0.07) & (v <= bound)) | (~reject & inside)
         found = wnp.where(accept, k, found)
-        accepted = accepted | accept
+        waiting = wnp.where(accept, 0, waiting)
     return found
 
 
@@ -160,7 +174,7 @@ def _binomial(words: Any, n: Any, p: Any, dtype: Any) -> Any:
     n = wnp.floor(n)
     low = _few_of(*words, wnp.where(few, wnp.where(bad_n, number(-1, own), n), number(0, own)), q)
     big = few | endless
-    high = _many_of(*words, wnp.where(big, number(1e4, own), n), wnp.where(big, number(0.5, own), q))
+    high = _many_of(*words, wnp.where(big, number(1e4, own), n), wnp.where(big, number(0.5, own), q), wnp.all(big))
     found = wnp.where(few, low, high).astype(dtype)
     invalid = negative | bad_q | bad_n
     found = wnp.where(invalid, number(np.nan, dtype), found)
