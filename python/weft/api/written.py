@@ -91,7 +91,6 @@ class Functions:
         raise TypeError(f"{self.names} are compiled together")
 
 
-@functools.lru_cache(1024)
 def _compiled(stage: Callable[..., Any], title: str, names: tuple[str, ...], funs: tuple[Same, ...]) -> Any:
     from weft.api.transformed import Transformed
 
@@ -108,6 +107,15 @@ def _compiled(stage: Callable[..., Any], title: str, names: tuple[str, ...], fun
         return stage(given, args, kwargs)
 
     return Transformed(root, stage_call, title)
+
+
+# What functions hold is kept alive by the table: there may be much of it, and a program is found again quickly.
+_PLAIN = functools.lru_cache(1024)(_compiled)
+_HOLDING = functools.lru_cache(16)(_compiled)
+
+
+def _holding(f: Any) -> bool:
+    return not inspect.isfunction(f) or bool(f.__closure__)
 
 
 def _holds_unseen(f: Any) -> bool:
@@ -154,7 +162,8 @@ def compiled(stage: Callable[..., Any], title: str, **funs: Any) -> Any:
     **funs
         The functions; the first gives the program its name.
     """
-    return _compiled(stage, title, tuple(funs), tuple([Same(f) for f in funs.values()]))
+    table = _HOLDING if any([_holding(f) for f in funs.values()]) else _PLAIN
+    return table(stage, title, tuple(funs), tuple([Same(f) for f in funs.values()]))
 
 
 # -- functions staged from their source --------------------------------------------------------------------------------

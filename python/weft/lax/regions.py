@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from weft.api.written import compiled
 from weft.ir.nodes import Atom, Span, lit
 from weft.ir.primitive import REGISTRY
 from weft.ir.types import i64
 from weft.numpy.common import array_of, cast, of
 from weft.numpy.registry import arrays, concrete
+from weft.runtime import eager
 from weft.staged.active import staging
 from weft.staged.value import Staged, lift, size_of
 
@@ -26,9 +29,18 @@ def apply(name: str, *args: Any, **attrs: Any) -> Any:
     if not staging() or not (is_staged(*args) or _symbolic(attrs)):
         import weft.primitives  # noqa: F401  (declares them)
 
+        if eager.active and eager.is_elsewhere(args, {}):
+            stage = _stage(name, tuple(sorted(attrs.items())))
+            return compiled(stage, f"{name}({sorted(attrs.items())!r})", apply=apply)(*args)
         return arrays(REGISTRY[name].numpy(*[np.asarray(concrete(a)) for a in args], **attrs))
     out = REGISTRY[name](*[_atom(a) for a in args], **attrs)
     return tuple(map(of, out)) if isinstance(out, tuple) else of(out)
+
+
+@functools.cache
+def _stage(name: str, attrs: tuple[tuple[str, Any], ...]) -> Any:
+    """What stages a primitive on arrays of another device."""
+    return lambda funs, args, kwargs: apply(name, *args, **dict(attrs))
 
 
 def _symbolic(attrs: dict[str, Any]) -> bool:
