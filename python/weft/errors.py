@@ -38,7 +38,8 @@ class StagingError(TypeError):
 
     Examples
     --------
-    >>> raise StagingError("'try' is not compiled", remedy="test the condition first")
+    >>> import weft
+    >>> raise weft.StagingError("'try' is not compiled", remedy="test the condition first")
     Traceback (most recent call last):
     ...
     weft.errors.StagingError: 'try' is not compiled

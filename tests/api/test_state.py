@@ -8,6 +8,7 @@ import enum
 import functools
 import gc
 import math
+import operator
 import sys
 import types
 import weakref
@@ -820,3 +821,114 @@ def test_methods_of_models() -> None:
     net.params = {"w": 5.0}
     assert net.apply(1.0) == 5.0
     assert other.apply(1.0) == 3.0
+
+
+# -- what Python would be asked ----------------------------------------------------------------------------------------
+
+
+class Named:
+    """Compares and prints by what it holds."""
+
+    def __init__(self, n: float) -> None:
+        self.n = n
+
+    def __eq__(self, other: object) -> Any:
+        return isinstance(other, Named) and self.n == other.n
+
+    def __lt__(self, other: Any) -> Any:
+        return self.n < other.n
+
+    def __hash__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        return f"Named({self.n})"
+
+
+class Meta(type):
+    @property
+    def rate(cls) -> Any:
+        return cls.held  # type: ignore[attr-defined]
+
+
+class WithMeta(metaclass=Meta):
+    held = 2.0
+
+
+class Descriptor:
+    def __get__(self, obj: Any, cls: Any = None) -> Any:
+        return 3.0 * (1.0 if obj is None else obj.n)
+
+
+class Described:
+    v = Descriptor()
+
+    def __init__(self) -> None:
+        self.n = 1.0
+
+
+def test_comparisons_of_objects() -> None:
+    a, b = Named(1.0), Named(2.0)
+    check(
+        lambda x: (x if a == b else -x) + (10 if a < b else 20) + (100 if a != b else 200) + (1000 if a > b else 0),
+        lambda: setattr(b, "n", 1.0),
+        lambda: setattr(a, "n", 5.0),
+        lambda: setattr(Named, "__eq__", lambda self, other: True),
+    )
+    c = Config(n=2)
+    check(lambda x: x if c == Config(n=2) else -x, lambda: setattr(c, "n", 3), lambda: setattr(c, "n", 2))
+    check(lambda x: x if c == 3 or c != c else -x)  # noqa: PLR0124
+
+
+def test_descriptors_metaclasses_and_attributes_of_functions() -> None:
+    d = Described()
+    check(lambda x: d.v * x, lambda: setattr(d, "n", 4.0))
+    check(lambda x: WithMeta.rate * x, lambda: setattr(WithMeta, "held", 5.0))
+
+    def f(x: Any) -> Any:
+        return x * f.k  # type: ignore[attr-defined]
+
+    f.k = 2.0  # type: ignore[attr-defined]
+    check(f, lambda: setattr(f, "k", 5.0), lambda: delattr(f, "k"))
+    c = Counter(1.0)
+    check(lambda x: x if hasattr(c, "extra") else -x, lambda: setattr(c, "extra", 1), lambda: delattr(c, "extra"))
+    check(lambda x: getattr(c, "more", 2.0) * x, lambda: setattr(c, "more", 7.0), lambda: delattr(c, "more"))
+    n = Named(1.0)
+    check(lambda x: x if callable(n) else -x, lambda: setattr(Named, "__call__", lambda self: 1))
+    check(lambda x: dataclasses.asdict(CONFIG)["n"] * x, lambda: setattr(CONFIG, "n", 6))
+
+
+CONFIG = Config()
+HELD = {"a": 1.0}
+UNWATCHED = types.SimpleNamespace(
+    chain=collections.ChainMap(HELD),
+    proxy=types.MappingProxyType(HELD),
+    list=collections.UserList([1.0]),
+    view=HELD.values(),
+    numbers=(v for v in [1.0]),
+    iterator=iter([1.0]),
+    object=Named(1.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("f", "kind"),
+    [
+        (lambda x: UNWATCHED.chain["a"] * x, "ChainMap"),
+        (lambda x: UNWATCHED.proxy["a"] * x, "mappingproxy"),
+        (lambda x: UNWATCHED.list[0] * x, "UserList"),
+        (lambda x: sum(UNWATCHED.view) * x, "dict_values"),
+        (lambda x: [v * x for v in UNWATCHED.numbers], "generator"),
+        (lambda x: max(UNWATCHED.iterator) * x, "list_iterator"),
+        (lambda x: operator.attrgetter("n")(UNWATCHED.object) * x, "attrgetter|Named"),
+        (lambda x: f"{UNWATCHED.object} {x}", "the text of a Named"),
+        (lambda x: x * len(str(UNWATCHED.object)), "the text of a Named"),
+        (lambda x: print(UNWATCHED.object, x), "the text of a Named"),
+        (lambda x: sys.getrecursionlimit() * x, "differs from call to call"),
+    ],
+    ids=range(11),
+)
+def test_objects_that_nothing_watches(f: Any, kind: str) -> None:
+    with pytest.raises(weft.StagingError, match=kind) as e:
+        weft.jit(f)(1.0)
+    assert "remedy: " in str(e.value)

@@ -187,5 +187,6 @@ def static_items(value: Any, node: Any, frame: Frame) -> list[Any]:
     if isinstance(value, dict):
         return list(value)
     if isinstance(value, Iterable):
+        watch.refuse_changing("iteration", value)
         return list(value)
     raise arith.op_error(TypeError, f"{type(value).__name__!r} object is not iterable")

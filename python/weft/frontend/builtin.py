@@ -446,7 +446,10 @@ def setattr_(x: Any, name: str, value: Any) -> None:
 @builtin(callable)
 def callable_(x: Any) -> bool:
     """``callable``."""
-    return callable(x) and not isinstance(x, Staged)
+    if isinstance(x, Staged):
+        return False
+    watch.look(x, "__call__")
+    return callable(x)
 
 
 @builtin(dataclasses.replace)
@@ -475,6 +478,8 @@ def str_(x: Any = "", spec: str = "") -> Any:
     """``str`` of a run-time value: may only be printed or raised."""
     if isinstance(x, Staged):
         return calls.Format("{0" + (f":{spec}" if spec else "") + "}", (x,))
+    if not isinstance(x, calls.Format):
+        watch.refuse_text(x)
     return x if isinstance(x, calls.Format) else (format(x, spec) if spec else str(x))
 
 

@@ -72,6 +72,7 @@ def joined(parts: Sequence[Any], sep: str, start: str = "", end: str = "") -> Fo
 def _show(p: Any, values: list[Any]) -> str:
     """Containers with staged leaves print as Python prints them."""
     if not contains_staged(p) or not isinstance(p, list | tuple | dict):
+        watch.refuse_text(p)
         return _escape(str(p))
     return _repr(p, values)
 
@@ -83,6 +84,7 @@ def _repr(p: Any, values: list[Any]) -> str:
     if isinstance(p, Format | StagedFunction) or not isinstance(p, list | tuple | dict) or hasattr(p, "_fields"):
         if contains_staged(p):
             raise StagingError(f"the text of a {type(p).__name__} of run-time values", loc=current().loc)
+        watch.refuse_text(p)
         return _escape(repr(p))
     if isinstance(p, dict):
         return "{{" + ", ".join(f"{_escape(repr(k))}: {_repr(v, values)}" for k, v in p.items()) + "}}"
@@ -176,6 +178,9 @@ def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             remedy="call it outside the compiled function and pass the value in",
             loc=current().loc,
         )
+    args, kwargs = tuple([watch.whole(a) for a in args]), {k: watch.whole(v) for k, v in kwargs.items()}
+    owner = getattr(fn, "__self__", None)
+    watch.refuse_changing(f"the call of '{getattr(fn, '__name__', type(fn).__name__)}'", owner, *args, *kwargs.values())
     try:
         value = fn(*args, **kwargs)
     except TypeError as e:
@@ -187,7 +192,9 @@ def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return value
 
 
-_IMPURE = ("time", "random", "numpy.random", "datetime", "secrets", "uuid", "os", "posix", "_random", "io", "_io")
+_IMPURE = (
+    "sys", "time", "random", "numpy.random", "datetime", "secrets", "uuid", "os", "posix", "_random", "io", "_io",
+)  # fmt: skip
 
 
 def is_impure(fn: Any) -> bool:

@@ -141,6 +141,11 @@ class Captures:
         if self.path(obj) is None:
             self._paths[id(obj)] = (obj, path)
 
+    def found(self, obj: Any) -> bool:
+        """Whether an object was there before the staging, and came to it as it is."""
+        known = self._paths.get(id(obj))
+        return known is not None and known[0] is obj
+
     def path(self, obj: Any) -> Path:
         """The path of an object, if it was found by one."""
         found = self._paths.get(id(obj))

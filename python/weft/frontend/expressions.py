@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import collections
+import dataclasses
 import enum
 import operator
 import types
@@ -35,6 +36,7 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     gast.Eq: operator.eq, gast.NotEq: operator.ne, gast.Lt: operator.lt, gast.LtE: operator.le,
     gast.Gt: operator.gt, gast.GtE: operator.ge,
 }  # fmt: skip
+_NODES = {native: node for node, native in _COMPARE.items()}
 _INPLACE = {
     operator.add: "add", operator.sub: "sub", operator.mul: "mul", operator.truediv: "div",
     operator.floordiv: "floordiv", operator.mod: "mod", operator.pow: "pow", operator.and_: "bitand",
@@ -223,6 +225,7 @@ def _joined(node: Any, frame: Frame) -> Any:
             parts.append(calls.renumbered(inner.text, len(staged)))
             staged.extend(inner.values)
         else:
+            watch.refuse_text(x)
             shown = _CONVERSIONS[v.conversion](x) if v.conversion in _CONVERSIONS else x
             parts.append(format(shown, spec).replace("{", "{{").replace("}", "}}"))
     if staged:
@@ -382,6 +385,30 @@ def compare(op: Any, x: Any, y: Any, node: Any, frame: Frame) -> Any:
             both = compare(gast.Eq(), a, b, node, frame)
             out = both if out is True else arith.bitand(out, both)
         return out if native is operator.eq else arith.logical_not(out)
+    return _compare_objects(native, x, y, node, frame)
+
+
+_REFLECTED = {"eq": "eq", "ne": "ne", "lt": "gt", "le": "ge", "gt": "lt", "ge": "le"}
+
+
+def _compare_objects(native: Callable[[Any, Any], Any], x: Any, y: Any, node: Any, frame: Frame) -> Any:
+    """A comparison of which an operand's class may say what it means."""
+    name = native.__name__
+    for obj, other, method in ((x, y, name), (y, x, _REFLECTED[name])):
+        fn = watch.special(obj, f"__{method}__")
+        if name == "ne" and not isinstance(fn, types.FunctionType) and watch.is_user_class(type(obj)):
+            return arith.logical_not(_compare_objects(operator.eq, x, y, node, frame))
+        if not isinstance(fn, types.FunctionType) or calls.is_library(fn):
+            continue
+        if fn.__code__.co_filename == "<string>" and dataclasses.is_dataclass(obj):  # as the decorator made it
+            if type(obj) is not type(other):
+                continue
+            names = [f.name for f in dataclasses.fields(obj) if f.compare]
+            a, b = [tuple([attribute(v, n, node, frame) for n in names]) for v in (x, y)]
+            return compare(_NODES[native](), a, b, node, frame)
+        out = calls.call(fn, (obj, other), {})
+        if out is not NotImplemented:
+            return out
     return native(x, y)
 
 
@@ -452,6 +479,7 @@ def subscript(x: Any, key: Any, node: Any, frame: Frame) -> Any:
     fn = watch.special(x, "__getitem__")
     if isinstance(fn, types.FunctionType) and not type(x).__module__.startswith("weft."):
         return calls.call(fn, (x, key), {})
+    watch.refuse_changing("this subscript", x)
     try:
         return x[key]
     except TypeError as e:
@@ -510,9 +538,11 @@ def attribute(x: Any, name: str, node: Any, frame: Frame) -> Any:
         watch.look(x, name)
         if x is cls or value is raw or isinstance(value, _BOUND) or not watch.is_outside(x, s):
             return value
+    if isinstance(x, types.FunctionType) and name in vars(x):
+        return s.captures.read(attr_source(x, name, s.captures.path(x)), value)
     if isinstance(x, types.ModuleType):
         return value if s_native_module(x) else s.captures.read(attr_source(x, name, s.captures.path(x)), value)
-    if s.owns(x) or isinstance(x, type) or s_native(x) or _holds_staged(value):
+    if s.owns(x) or (x is cls and not watch.is_user_class(cls)) or s_native(x) or _holds_staged(value):
         return value
     if isinstance(value, types.MethodType | types.BuiltinMethodType) and not own:
         if isinstance(value, types.MethodType):

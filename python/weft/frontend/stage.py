@@ -249,6 +249,8 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
             positional = build(signature.args, args)
             keywords = build(signature.kwargs, args)
             state.compared = compared(target, signature)
+            for obj in statics(signature):
+                state.captures.note(obj, None)
             state.captures.note(root_function(target), (("root",),))
             try:
                 returned = calls.call(target, positional, keywords)
@@ -259,6 +261,17 @@ def stage(target: Callable[..., Any], signature: Signature, name: str = "main") 
                 raise
             program = _finish(state, block, returned, name)
         return program
+
+
+def statics(signature: Signature) -> Iterator[Any]:
+    """The objects that are part of a call's signature."""
+    todo = [*signature.args[1], *signature.kwargs[2]]
+    while todo:
+        match todo.pop():
+            case ("static", obj):
+                yield obj
+            case ("tuple" | "list", items) | ("dict" | "namedtuple", _, items) | ("custom", _, _, items):
+                todo += items
 
 
 def compared(target: Any, signature: Signature) -> dict[int, Any]:

@@ -6,6 +6,7 @@ Each of these is checked at every call, like captured objects; where it is anoth
 from __future__ import annotations
 
 import collections
+import enum
 import functools
 import types
 from typing import Any
@@ -93,6 +94,62 @@ def has_attribute(x: Any, name: str) -> bool:
         else:
             c.read(Source("attr", x, name, extend(c.path(x), "attr", name)), getattr(x, name))
     return found
+
+
+# -- what Python itself is asked while staging -------------------------------------------------------------------------
+
+_SETTLED = (
+    int, float, complex, str, bytes, type(None), type(...), type(NotImplemented), range, slice, tuple, frozenset, list,
+    dict, set, collections.deque, type, property, staticmethod, classmethod, enum.Enum, types.FunctionType,
+    types.BuiltinFunctionType, types.MethodType, types.ModuleType, types.MethodDescriptorType,
+    types.WrapperDescriptorType, types.GenericAlias, types.UnionType,
+)  # fmt: skip
+_VALUES = ("numpy", "weft", "re", "decimal", "fractions", "pathlib", "datetime", "uuid", "typing", "optree")
+
+
+def changing(x: Any) -> Any:
+    """An object, at ``x`` or in a tuple or list there, that the staging found and whose state nothing watches; else
+    None. (Captured containers are copies, whose content is watched.)"""
+    if isinstance(x, tuple | list):
+        return next((found for v in x if (found := changing(v)) is not None), None)
+    _, c = _state()
+    if not c.found(x) or isinstance(x, _SETTLED) or type(x).__module__.split(".")[0] in _VALUES:
+        return None
+    return x
+
+
+def refuse_changing(what: str, *values: Any) -> None:
+    """Say so where Python would be asked about an object that may have changed at the next call.
+
+    Raises
+    ------
+    StagingError
+        One of the values is such an object.
+    """
+    x = changing(values)
+    if x is not None:
+        raise StagingError(
+            f"{what} is not compiled: it depends on the state of a {type(x).__name__}, and nothing tells when that"
+            " changes",
+            remedy="compute it outside of the compiled function and pass the value",
+            loc=current().loc,
+        )
+
+
+def refuse_text(x: Any) -> None:
+    """Say so where the text of an object may be another one at the next call."""
+    cls = type(x)
+    if is_user_class(cls) and not isinstance(x, enum.Enum | type | BaseException):
+        s, _ = _state()
+        own = any(
+            [isinstance(raw_lookup(cls, name), types.FunctionType) for name in ("__str__", "__repr__", "__format__")]
+        )
+        if own and (s.stands_in(x) or is_outside(x, s)):
+            raise StagingError(
+                f"the text of a {cls.__name__} is not compiled: it may be another one at each call",
+                remedy="print or format its attributes",
+                loc=current().loc,
+            )
 
 
 # -- defaults and partial applications ---------------------------------------------------------------------------------
@@ -185,6 +242,6 @@ def refuse_namespace(name: str) -> StagingError:
 
 
 __all__ = [
-    "as_data", "default", "has_attribute", "is_mutable", "is_outside", "is_user_class", "kind_of", "look", "not_own",
-    "parts_of", "refuse_namespace", "special", "whole",
+    "as_data", "changing", "default", "has_attribute", "is_mutable", "is_outside", "is_user_class", "kind_of", "look",
+    "not_own", "parts_of", "refuse_changing", "refuse_namespace", "refuse_text", "special", "whole",
 ]  # fmt: skip

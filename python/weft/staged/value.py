@@ -214,6 +214,13 @@ class Staged:
         """The sizes as the IR has them, under the equalities known by now."""
         return tuple([current().resolve(s) for s in self.type.shape])
 
+    def __copy__(self) -> Staged:
+        """`copy.copy`, which library code calls: an array of its own where the value is one that can be written."""
+        return wrap(self.atom, self.flavour) if self.cell is not None else self
+
+    def __deepcopy__(self, memo: Any) -> Staged:
+        return self.__copy__()
+
     def __repr__(self) -> str:
         return f"<staged {self.flavour} {self.type!r}>"
 
