@@ -195,6 +195,8 @@ NUMERICS = _rows(
 )  # fmt: skip
 
 MORE = _rows(
+    ("np.digitize(a[0], [2.0, 0.0, 0.0, -1.0])", (M,)), ("np.digitize(a[0], a[1], right=True)", (I, np.array([4, 2, 1]))),
+    ("np.digitize(a[0], [3.0, 3.0])", (I,)),
     ("np.gradient(a[0], edge_order=2)", (V,)), ("np.gradient(a[0], a[1])", (V, np.sort(W))),
     ("np.gradient(a[0], np.cumsum(a[1]), edge_order=2)", (V, W)), ("np.gradient(a[0], 2.0, axis=0, edge_order=2)", (M,)),
     ("np.gradient(a[0], 0.5, np.array([0, 1, 3, 4]))", (M,)), ("np.einsum(a[0], [0, 1], a[1], [1, 2], [0, 2])", (M, S)),

@@ -31,6 +31,7 @@ from weft.numpy.common import (
     result_dtype,
     select,
     static_bool,
+    under,
     unsupported,
 )  # fmt: skip
 from weft.numpy.registry import implements
@@ -210,20 +211,24 @@ def bisect(x: Staged, flat: Staged, side: str) -> Staged:
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:
-    """The bin of each element; bins must increase."""
+    """The bin of each element; bins must increase, or decrease."""
+    from weft.staged.indexing import getitem
+
     edges = array(bins)
     if edges.ndim != 1:
         raise op_error(ValueError, "object of too small depth for desired array")
+    side = "left" if static_bool(right, "right") else "right"
     n = edges.sizes[0]
-    if n not in (0, 1):
-        from weft.staged.indexing import getitem
-
-        rising = ufunc(np.less_equal, getitem(edges, slice(None, -1)), getitem(edges, slice(1, None)))
-        check(
-            emit("reduce_and", rising, axes=(0,)), ValueError,
-            "bins must increase monotonically (decreasing bins are not compiled: reverse them)",
-        )  # fmt: skip
-    return searchsorted(edges, x, "left" if static_bool(right, "right") else "right")
+    if n in (0, 1):
+        return searchsorted(edges, x, side)
+    early, late = getitem(edges, slice(None, -1)), getitem(edges, slice(1, None))
+    up, down = [
+        emit("logical_not", emit("reduce_or", ufunc(worse, late, early), axes=(0,))) for worse in (np.less, np.greater)
+    ]
+    check(emit("bitor", up, down), ValueError, "bins must be monotonically increasing or decreasing")
+    rising = select(up, edges, under(array(getitem(edges, slice(None, None, -1))), edges.sizes))
+    found = searchsorted(rising, x, side)
+    return select(up, found, emit("sub", current().builder.size_value(n), found))
 
 
 def _periodic(t: Staged, px: Staged, py: Staged, period: Any) -> tuple[Staged, Staged, Staged]:
