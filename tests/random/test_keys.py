@@ -138,6 +138,62 @@ def test_transformations(key):
     assert data(last) == data(k)
 
 
+def until(key):
+    x = n = 0.0
+    while x < 0.9:
+        key, once = random.split(key)
+        x = random.uniform(once)
+        n += 1
+    return key, n, x
+
+
+def branched(key, again):
+    if again:
+        key = random.fold_in(key, 1)
+    return random.uniform(key)
+
+
+def test_keys_in_control_flow():
+    got, want = weft.jit(until)(TYPED), until(TYPED)
+    assert data(got[0]) == data(want[0]) and got[1:] == want[1:]
+    for again in (True, False):
+        assert weft.jit(branched)(TYPED, again) == branched(TYPED, again)
+        drawn = weft.lax.cond(again, lambda k: random.uniform(random.fold_in(k, 1)), random.uniform, TYPED)
+        assert drawn == branched(TYPED, again)
+    last, total = weft.lax.fori_loop(
+        0, 3, lambda i, c: (random.fold_in(c[0], i), c[1] + random.uniform(c[0])), (TYPED, 0.0)
+    )
+    key, sum_ = TYPED, 0.0
+    for i in range(3):
+        key, sum_ = random.fold_in(key, i), sum_ + random.uniform(key)
+    assert data(last) == data(key)
+    np.testing.assert_allclose(total, sum_, rtol=1e-15)
+
+
+def test_lanes_of_a_loop_have_their_own_ends():
+    keys = random.split(TYPED, 6)
+    ends, counts, drawn = weft.vmap(until)(keys)
+    want = [until(k) for k in keys]
+    assert data(ends) == [data(w[0]) for w in want]
+    np.testing.assert_array_equal(counts, [w[1] for w in want])
+    np.testing.assert_array_equal(drawn, [w[2] for w in want])
+
+
+def test_keys_made_inside():
+    assert data(weft.jit(lambda: random.split(random.key(3)))()) == data(random.split(random.key(3)))
+    assert data(weft.vmap(random.key)(np.arange(3))) == [[0, 0], [0, 1], [0, 2]]
+    assert data(weft.vmap(lambda i: random.fold_in(TYPED, i))(np.arange(2))) == [
+        data(random.fold_in(TYPED, i)) for i in range(2)
+    ]
+    shape = weft.eval_shape(lambda k: random.normal(k, (3,), "float32"), TYPED)
+    assert (shape.shape, shape.dtype) == ((3,), np.float32)
+
+
+def test_keys_have_no_derivative():
+    with pytest.raises(TypeError, match="grad requires real- or complex-valued inputs"):
+        weft.grad(lambda k: random.uniform(k))(TYPED)
+
+
 def test_keys_in_trees():
     tree = {"a": TYPED, "b": [random.split(TYPED)]}
     assert len(weft.tree.leaves(tree)) == 2

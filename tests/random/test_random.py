@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -111,6 +112,40 @@ def test_default_float():
         assert random.gamma(K, 2.0).dtype == random.binomial(K, 5, 0.5).dtype == np.float32
         assert random.bernoulli(K, 0.5, (3,)).dtype == bool
     assert random.uniform(K).dtype == np.float64
+
+
+def nearest(exact, dtype):
+    """A fraction rounded to a number, halves to even."""
+    if dtype == np.float64:
+        return float(exact)
+    near = np.float32(float(exact))
+    some = [near, np.nextafter(near, np.float32(np.inf)), np.nextafter(near, np.float32(-np.inf))]
+    return min(some, key=lambda v: (abs(Fraction(float(v)) - exact), int(v.view(np.int32)) & 1))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bounds_are_met_with_one_rounding(dtype):
+    """`uniform` between bounds is as exact as can be, whether it runs at once or compiled: JAX's bits depend on it."""
+    from weft.random.arguments import fma
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 2000)) * 10.0 ** rng.integers(-4, 4, (2, 2000))
+    z = -x * y * (1 + rng.normal(size=2000) * 10.0 ** rng.integers(-17, 3, 2000))
+    x, y, z = [v.astype(dtype) for v in (x, y, z)]
+    want = [nearest(Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c)), dtype) for a, b, c in zip(x, y, z)]
+    np.testing.assert_array_equal(fma(x, y, z), want)
+    np.testing.assert_array_equal(weft.jit(fma)(x, y, z), want)
+
+
+def test_erfinv_of_float32():
+    """A few units in the last place, from the middle to the last number before 1."""
+    from weft.random.arguments import erfinv
+
+    x = np.concatenate([np.linspace(-0.999, 0.999, 999), 1 - 2.0 ** -np.arange(5, 25), [1e-6, 1e-30, 0.0]]).astype("f4")
+    want = np.asarray(erfinv(x.astype(np.float64)))
+    for got in (erfinv(x), weft.jit(erfinv)(x)):
+        assert np.asarray(got).dtype == np.float32
+        np.testing.assert_allclose(got, want, rtol=6e-7)
 
 
 def slope(a, x, step=1e-6):

@@ -13,7 +13,7 @@ import weft.numpy as wnp
 import weft.primitives  # noqa: F401  (declares them)
 from weft.dtypes import default_float
 from weft.ir.primitive import REGISTRY
-from weft.numpy.common import array, emit, new_size
+from weft.numpy.common import array, broadcast_shapes, broadcast_to, emit, new_size
 from weft.numpy.registry import MODULES, Entry, enter
 from weft.staged.value import Staged
 
@@ -23,7 +23,13 @@ Shape = tuple[Any, ...]
 
 def operation(name: str) -> Callable[..., Any]:
     """An elementwise primitive as a function: of concrete arguments at once, of staged ones in the program."""
-    enter(Entry(name, lambda *xs: emit(name, *map(array, xs)), REGISTRY[name].numpy), (), module="weft.random")
+
+    def implementation(*xs: Any) -> Any:
+        values = [array(x) for x in xs]
+        shape = broadcast_shapes(name, *[v.sizes for v in values])
+        return emit(name, *[broadcast_to(v.atom, shape) if v.sizes else v for v in values])
+
+    enter(Entry(name, implementation, REGISTRY[name].numpy), (), module="weft.random")
     return MODULES["weft.random"][name]
 
 
