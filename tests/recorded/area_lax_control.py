@@ -69,6 +69,7 @@ CASES = [
     case("triangular", lambda j, a, b: [j.lax.linalg.triangular_solve(a, b, left_side=True, lower=low, transpose_a=t, unit_diagonal=u) for low, t, u in ((True, False, False), (False, True, False), (True, True, True))], A, B, grad=True, vmap=True),
     case("triangular_right", lambda j, a, b: [j.lax.linalg.triangular_solve(a, b.T, lower=low, transpose_a=t) for low, t in ((True, False), (True, True), (False, False))], A, B, grad=True),
     case("triangular_vector", lambda j, a, b: [j.lax.linalg.triangular_solve(a, b[:, 0], lower=True), j.lax.linalg.triangular_solve(a, b[:, 0], left_side=True)], A, B),
+    case("lu", lambda j, a: j.lax.linalg.lu(a[:, ::-1]), A, grad=True, vmap=True),
     case("pivots", lambda j, p: j.lax.linalg.lu_pivots_to_permutation(p, 6), np.array([3, 5, 2, 5], np.int32)),
     case("householder", lambda j, a, t: [j.lax.linalg.householder_product(a, t), j.lax.linalg.householder_product(a[:, :3], t[:2])], A, V[:4] * 0.3),
     case("tridiagonal", lambda j, a, b: j.lax.linalg.tridiagonal_solve(a[0], a[1] + 5.0, a[2], b), A * np.array([[0, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]]), B, vmap=True),

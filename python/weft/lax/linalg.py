@@ -219,6 +219,27 @@ def triangular_solve(
     return x if left_side else wnp.swapaxes(x, -1, -2)
 
 
+def lu(x: Any) -> tuple[Any, Any, Any]:
+    """Triangular factors with row exchanges.
+
+    Parameters
+    ----------
+    x
+        A stack of matrices.
+
+    Returns
+    -------
+    lu, pivots, permutation
+        Both factors in one matrix, the row that each row was exchanged with, and the rows' order after all exchanges.
+    """
+    from weft.scipy.linalg import lu_factor
+
+    x = _matrix("lu", x)
+    found, pivots = lu_factor(x)
+    pivots = pivots.astype(np.int32)
+    return found, pivots, lu_pivots_to_permutation(pivots, x.shape[-2])
+
+
 @looped("permutation_size")
 def lu_pivots_to_permutation(pivots: Any, permutation_size: int) -> Any:
     """The permutation that a factorisation's row exchanges make.
