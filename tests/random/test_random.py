@@ -190,6 +190,7 @@ ERRORS = [
     (lambda: random.uniform(K, -1), ValueError, "negative dimensions are not allowed"),
     (lambda: random.uniform(K, (2, 1.5)), TypeError, "a size must be an integer, not 1.5"),
     (lambda: random.uniform(K, (2,), np.longdouble), ValueError, "is not a dtype of weft"),
+    (lambda: random.normal(K, (2,), np.longdouble), ValueError, "is not a dtype of weft"),
     (lambda: random.uniform(K, (2, 2), minval=np.zeros(3)), ValueError, r"shape \(3,\) does not broadcast.*\(2, 2\)"),
     (lambda: random.randint(K, (3,), 0, 10, float), TypeError, "randint only accepts integer dtypes, got float64"),
     (lambda: random.randint(K, (3,), np.zeros(2, int), 4), ValueError, r"randint: a parameter of shape \(2,\)"),

@@ -48,7 +48,7 @@ def dtype_of(name: str, dtype: Any, kinds: str = "f", error: type[Exception] = V
     found = np.dtype(dtype)
     if found.kind not in kinds:
         raise error(f"dtype argument to `{name}` must be {_KINDS[kinds]} dtype, got {found}")
-    if found.itemsize > 8 * len(kinds):  # long double
+    if found.itemsize > (16 if found.kind == "c" else 8):  # long double
         raise error(f"dtype argument to `{name}`: {found} is not a dtype of weft")
     return found
 
