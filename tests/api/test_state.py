@@ -932,3 +932,29 @@ def test_objects_that_nothing_watches(f: Any, kind: str) -> None:
     with pytest.raises(weft.StagingError, match=kind) as e:
         weft.jit(f)(1.0)
     assert "remedy: " in str(e.value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Frozen:
+    n: int = 3
+    sizes: Any = (1, 2)
+
+
+@functools.lru_cache
+def table_of(config: Any) -> Any:
+    return tuple([float(k) for k in range(config.n)])
+
+
+def test_cached_functions_of_configurations() -> None:
+    global CONFIG_FROZEN
+    CONFIG_FROZEN = Frozen()
+    check(
+        lambda x: sum(table_of(CONFIG_FROZEN)) * x,
+        put(CONFIG_FROZEN=Frozen(5)),
+        put(CONFIG_FROZEN=Frozen(2, (3,))),
+    )
+    CONFIG_FROZEN = Frozen(2, np.ones(1))
+    with pytest.raises(
+        weft.StagingError, match="the call of 'table_of' is not compiled: it depends on the state of a Frozen"
+    ):
+        weft.jit(lambda x: table_of(CONFIG_FROZEN)[0] * x)(1.0)

@@ -178,7 +178,8 @@ def native(fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             remedy="call it outside the compiled function and pass the value in",
             loc=current().loc,
         )
-    args, kwargs = tuple([watch.whole(a) for a in args]), {k: watch.whole(v) for k, v in kwargs.items()}
+    if getattr(fn, "__module__", None) == "dataclasses":  # asdict, replace, ...: they look into their argument
+        args = tuple([watch.whole(a) for a in args])
     owner = getattr(fn, "__self__", None)
     watch.refuse_changing(f"the call of '{getattr(fn, '__name__', type(fn).__name__)}'", owner, *args, *kwargs.values())
     try:

@@ -6,6 +6,7 @@ Each of these is checked at every call, like captured objects; where it is anoth
 from __future__ import annotations
 
 import collections
+import dataclasses
 import enum
 import functools
 import types
@@ -115,7 +116,19 @@ def changing(x: Any) -> Any:
     _, c = _state()
     if not c.found(x) or isinstance(x, _SETTLED) or type(x).__module__.split(".")[0] in _VALUES:
         return None
+    params = getattr(type(x), "__dataclass_params__", None)
+    if params is not None and params.frozen:
+        held = [getattr(x, f.name) for f in dataclasses.fields(x)]
+        return None if all(map(_is_fixed, held)) else x
     return x
+
+
+def _is_fixed(x: Any) -> bool:
+    """Whether an object, not only the name for it, stays as it is."""
+    if isinstance(x, tuple | frozenset):
+        return all(map(_is_fixed, x))
+    fixed = not isinstance(x, list | dict | set | collections.deque | np.ndarray)
+    return fixed and (isinstance(x, _SETTLED) or type(x).__module__.split(".")[0] in _VALUES)
 
 
 def refuse_changing(what: str, *values: Any) -> None:
