@@ -242,3 +242,71 @@ def test_errors_show_the_line_of_the_function() -> None:
 def test_a_size_computed_inside_cannot_leave() -> None:
     with pytest.raises(weft.StagingError, match="has a size that is computed inside it"):
         lax.scan(lambda c, x: (c, wnp.zeros(int(0) + 2)[: wnp.sum(x > 0)]), 0.0, np.ones((3, 4)))
+
+
+# -- with other transformations ------------------------------------------------------------------------------------------
+
+
+def test_programs_come_from_the_disk_cache() -> None:
+    def halve(x):
+        return x / 2
+
+    def large(x):
+        return x > 1.0
+
+    from weft.lax.control import _stage_while
+
+    loop = written.compiled(_stage_while, "while_loop", body_fun=halve, cond_fun=large)
+    for p, args in ((program(add), (0.0, XS)), (loop, (7.0,))):
+        first = p(*args)
+        p.clear_cache()
+        assert str(p(*args)) == str(first)
+        assert p.cache_info().loaded == 1
+
+
+def test_forward_and_reverse_mode_agree() -> None:
+    def f(x):
+        def step(c, k):
+            c = lax.cond(c > 1.0, lambda v: wnp.sin(v) * k, lambda v: v * v + k, c)
+            return c, c
+
+        last, ys = lax.scan(step, x, XS)
+        return last + wnp.sum(ys) + lax.while_loop(lambda v: v < 50.0, lambda v: v * (2.0 + x), x)
+
+    _, tangent = weft.jvp(f, (0.7,), (1.0,))
+    np.testing.assert_allclose(weft.grad(f)(0.7), tangent, rtol=1e-12)
+    step = 1e-6
+    np.testing.assert_allclose(tangent, (f(0.7 + step) - f(0.7 - step)) / (2 * step), rtol=1e-6)
+    second = (weft.grad(f)(0.7 + step) - weft.grad(f)(0.7 - step)) / (2 * step)
+    np.testing.assert_allclose(weft.grad(weft.grad(f))(0.7), second, rtol=1e-5)
+    np.testing.assert_allclose(weft.hessian(f)(0.7), second, rtol=1e-5)
+
+
+def test_a_checkpointed_body() -> None:
+    def total(body):
+        return lambda h: wnp.sum(lax.scan(body, h, XS)[1])
+
+    def body(h, x):
+        h = wnp.tanh(h * x)
+        return h, wnp.sin(h)
+
+    np.testing.assert_allclose(weft.grad(total(weft.checkpoint(body)))(0.3), weft.grad(total(body))(0.3), rtol=1e-12)
+
+
+def test_loops_inside_loops_inside_branches() -> None:
+    def f(x, n):
+        def inner(i, v):
+            return lax.cond(i % 2 == 0, lambda u: lax.fori_loop(0, i, lambda k, w: w + k * x, u), lambda u: u * 2.0, v)
+
+        return lax.fori_loop(0, n, inner, x)
+
+    def plain(x, n):
+        v = x
+        for i in range(n):
+            v = v + sum(range(i)) * x if i % 2 == 0 else v * 2.0
+        return v
+
+    for n in (0, 1, 6):
+        np.testing.assert_allclose(weft.jit(f)(1.5, n), plain(1.5, n))
+        np.testing.assert_allclose(f(1.5, n), plain(1.5, n))
+    np.testing.assert_allclose(weft.grad(f)(1.5, 6), plain(1.0, 6))
