@@ -127,6 +127,17 @@ CASES = {
         """,
         r"the result is a dict with keys that are not strings: a built module cannot make it again",
     ),
+    "a function that is called back": (
+        """
+        def callback(v):
+            return v
+
+        @export("f64 -> f64")
+        def f(x):
+            return weft.pure_callback(callback, weft.ShapeDtypeStruct((), "float64"), x)
+        """,
+        r"it calls back a Python function, callback, which a built module cannot hold",
+    ),
     "what weft does not compile": (
         """
         @export("f64[n] -> f64")
