@@ -367,3 +367,19 @@ def test_fields_are_read_at_each_call() -> None:
         deep = Plain(deep)
     with pytest.raises(RecursionError):
         weft.jit(lambda t: 1.0)(deep)
+
+
+@pytest.mark.parametrize("t", TREES, ids=lambda t: type(t).__name__)
+def test_through_loops_of_the_library(t: Any) -> None:
+    def step(carry: Any, x: Any) -> Any:
+        return tree.map(lambda v: v + x["k"], carry), carry
+
+    xs = {"k": np.arange(3.0)}
+    carry, seen = weft.jit(lambda t: weft.lax.scan(step, t, xs))(t)
+    assert type(carry) is type(t)
+    assert same(carry, tree.map(lambda v: v + 3.0, t))
+    assert same(seen, tree.map(lambda v: np.stack([v, v, v + 1.0]), t))
+    out = weft.jit(lambda t, c: weft.lax.cond(c, lambda t: t, lambda t: tree.map(lambda v: -v, t), t))(t, False)
+    assert same(out, tree.map(lambda v: -v, t))
+    out = weft.lax.fori_loop(0, 4, lambda i, t: tree.map(lambda v: v + i, t), t)
+    assert same(out, tree.map(lambda v: v + 6.0, t))
