@@ -171,6 +171,17 @@ def test_derivative_of_gamma(a):
         np.testing.assert_allclose(forward, got, rtol=1e-12)
 
 
+def test_derivative_of_gamma_at_the_ends():
+    """Of samples that are too small for a number, and of very large ones."""
+    key = random.PRNGKey(3)
+    tiny = weft.grad(lambda a: random.gamma(key, a).sum())(np.array([1e-4, 1e-3, 1e-3]))
+    np.testing.assert_allclose(tiny, [0.0, 11.1781658, 0.0], rtol=1e-8)  # JAX's
+    large = weft.grad(lambda a: random.gamma(key, a).sum())(np.array([1e4, 1e6]))
+    assert np.all((0.99 < large) & (large < 1.01))
+    assert np.isnan(weft.grad(lambda a: random.gamma(key, a))(0.0))
+    assert np.isnan(weft.grad(lambda a: random.gamma(key, a))(np.nan))
+
+
 def test_second_derivative_of_gamma():
     """The derivative of the first one, the sample moving along."""
     from weft.random.gammas import _slope

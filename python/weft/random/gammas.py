@@ -61,6 +61,8 @@ def _all(k0: Any, k1: Any, a: Any, log_space: bool) -> Any:
 @written()
 def _slope(a: Any, x: Any) -> Any:
     """The derivative by ``a`` of the point ``x`` below which a share of the distribution lies, in float64."""
+    if x == 0:  # too small for a number, and so is the derivative
+        return x / a
     log_x = wnp.log(x)
     if x < a + 1:
         # the series of the lower incomplete function, term by term
