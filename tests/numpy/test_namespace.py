@@ -166,3 +166,38 @@ def test_functions_that_write():
         for run in (call, weft.jit(call)):
             with pytest.raises(TypeError, match=r"writes into its argument, and arrays of weft do not change"):
                 run(y)
+
+
+def test_ufuncs_that_write():
+    x = wnp.zeros(3)
+    for run in (
+        lambda x: wnp.add.at(x, [0, 0, 2], 1.5, inplace=False),
+        weft.jit(lambda x: wnp.add.at(x, [0, 0, 2], 1.5, inplace=False)),
+    ):
+        assert run(x).tolist() == [3, 0, 1.5]
+    y = np.zeros(3)
+    assert wnp.subtract.at(y, [1, 1], 1.0) is None and y.tolist() == [0, -2, 0]
+    with pytest.raises(TypeError, match=r"add.at\(\) writes into its argument"):
+        wnp.add.at(x, [0], 1.0)
+
+
+def test_joining_casts_as_it_is_told():
+    x = np.array([1.5, 2.5])
+    for run in (
+        lambda x, **k: wnp.concatenate([x, x], **k),
+        lambda x, **k: weft.jit(lambda x: wnp.hstack([x, x], **k))(x),
+    ):
+        assert run(x, dtype=np.float32).dtype == np.float32
+        assert run(x, dtype=int, casting="unsafe").tolist() == [1, 2, 1, 2]
+        with pytest.raises(TypeError, match="Cannot cast array data from"):
+            run(x, dtype=int)
+
+
+def test_integers_may_stay_as_they_are():
+    x = np.array([100, 100], "i1")
+    for run in (lambda f: f(x), lambda f: weft.jit(f)(x)):
+        assert (
+            run(lambda x: wnp.sum(x)).tolist() == 200
+            and run(lambda x: wnp.sum(x, promote_integers=False)).tolist() == -56
+        )
+        assert run(lambda x: wnp.prod(x, promote_integers=False)).dtype == np.int8

@@ -52,12 +52,19 @@ def _parts(arrays: Any) -> list[Any]:
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None) -> Any:
+def concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
     """Arrays joined along an axis."""
     vs = [array(a) for a in _parts(arrays)]
     if not vs:
         raise op_error(ValueError, "need at least one array to concatenate")
     kind = np.dtype(dtype) if dtype is not None else result_dtype(*vs)
+    for v in vs:
+        if not np.can_cast(v.dtype, kind, casting):
+            raise op_error(
+                TypeError, f"Cannot cast array data from {v.dtype!r} to {kind!r} according to the rule '{casting}'"
+            )
     vs = [array(v, kind) for v in vs]
     if axis is None:
         vs, axis = [reshape(v, (product(v.sizes),)) for v in vs], 0
@@ -93,7 +100,7 @@ def _mismatch(d: int, first: Staged, j: int, v: Staged) -> Any:
 
 
 @implements(np.stack)
-def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None) -> Any:
+def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Arrays joined along a new axis."""
     vs = [array(a) for a in _parts(arrays)]
     if not vs:
@@ -102,20 +109,20 @@ def stack(arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None) -> 
         if v.ndim != vs[0].ndim:
             raise op_error(ValueError, "all input arrays must have the same shape")
     k = axis_of(axis, vs[0].ndim + 1)
-    return concatenate([expand_dims(v, k) for v in vs], k, dtype=dtype)
+    return concatenate([expand_dims(v, k) for v in vs], k, dtype=dtype, casting=casting)
 
 
 @implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None) -> Any:
+def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Arrays joined as rows."""
-    return concatenate([atleast_2d(array(a)) for a in _parts(tup)], 0, dtype=dtype)
+    return concatenate([atleast_2d(array(a)) for a in _parts(tup)], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None) -> Any:
+def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Arrays joined along the second axis, or the first of one-dimensional ones."""
     vs = [atleast_1d(array(a)) for a in _parts(tup)]
-    return concatenate(vs, 0 if vs and vs[0].ndim == 1 else 1, dtype=dtype)
+    return concatenate(vs, 0 if vs and vs[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @implements(np.dstack)

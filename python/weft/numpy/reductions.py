@@ -84,22 +84,40 @@ _sum = _accumulate("reduce_sum", np.add, 0)
 _prod = _accumulate("reduce_prod", np.multiply, 1)
 
 
-@implements(np.sum)
+def _kept(a: Any, dtype: Any, promote_integers: Any) -> Any:
+    """The dtype to add up in: the array's own, if integers are not to be widened."""
+    if dtype is not None or static_bool(promote_integers, "promote_integers"):
+        return dtype
+    return array(a).dtype if isinstance(a, Staged) else np.asarray(a).dtype
+
+
+def _np_summed(numpy: Any) -> Any:
+    def run(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = np._NoValue,
+        where: Any = np._NoValue, *, promote_integers: Any = True,
+    ) -> Any:  # fmt: skip
+        dtype = dtype if promote_integers else _kept(a, dtype, promote_integers)
+        return numpy(a, axis, dtype, None, keepdims, initial, where)
+
+    return run
+
+
+@implements(np.sum, run=_np_summed(np.sum))
 def sum(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
-    where: Any = None,
+    where: Any = None, *, promote_integers: Any = True,
 ) -> Any:  # fmt: skip
-    """The sum of elements over axes."""
-    return _sum(a, axis, dtype, keepdims, initial, where)
+    """The sum of elements over axes; small integers are added up as int64, unless they are not to be promoted."""
+    return _sum(a, axis, _kept(a, dtype, promote_integers), keepdims, initial, where)
 
 
-@implements(np.prod)
+@implements(np.prod, run=_np_summed(np.prod))
 def prod(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None,
-    where: Any = None,
+    where: Any = None, *, promote_integers: Any = True,
 ) -> Any:  # fmt: skip
-    """The product of elements over axes."""
-    return _prod(a, axis, dtype, keepdims, initial, where)
+    """The product of elements over axes; small integers become int64, unless they are not to be promoted."""
+    return _prod(a, axis, _kept(a, dtype, promote_integers), keepdims, initial, where)
 
 
 def _extreme(name: str, combine: np.ufunc, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Staged:

@@ -293,8 +293,11 @@ def native(function: Any) -> Callable[..., Any] | None:
             importlib.import_module(ours)
             entry = ENTRIES_OF[ours].get(name)
             public = getattr(sys.modules[ours], name, None)
-            if entry is not None or callable(public):
-                NUMPY[function] = _staged("np", entry) if entry is not None else _plain(public)
+            if entry is not None:
+                NUMPY[function] = _staged("np", entry)
+                return NUMPY[function]
+            if callable(public):
+                NUMPY[function] = _plain(public)
                 return NUMPY[function]
     return None
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from weft.numpy import reductions
-from weft.numpy.common import Staged, array, of, reshape, unsupported
+from weft.numpy.common import array, of, reshape, static_bool, unsupported
 from weft.numpy.cumulative import scan
 from weft.numpy.registry import PUBLIC, Entry, enter
 from weft.numpy.ufuncs import UFUNCS, ufunc
+from weft.numpy.writing import concrete_write, writable
 
 _REDUCE: dict[np.ufunc, Callable[..., Any]] = {
     np.add: reductions.sum, np.multiply: reductions.prod, np.maximum: reductions.max, np.minimum: reductions.min,
@@ -22,7 +23,8 @@ _SCAN: dict[np.ufunc, str] = {np.add: "cumsum", np.multiply: "cumprod", np.maxim
 
 def _method(uf: np.ufunc, name: str, impl: Callable[..., Any]) -> None:
     impl.__name__ = f"{uf.__name__}.{name}"
-    entry = Entry(impl.__name__, impl, getattr(uf, name))
+    run = concrete_write(getattr(uf, name), impl.__name__) if name == "at" else None
+    entry = Entry(impl.__name__, impl, getattr(uf, name), run=run)
     enter(entry, (getattr(uf, name),))
     public = PUBLIC.pop(entry.name)
     setattr(PUBLIC[uf.__name__], name, public)
@@ -68,12 +70,12 @@ def _outer(uf: np.ufunc) -> Callable[..., Any]:
 
 
 def _at(uf: np.ufunc) -> Callable[..., Any]:
-    def impl(a: Any, indices: Any, b: Any = None, /) -> None:
+    def impl(a: Any, indices: Any, b: Any = None, /, *, inplace: Any = True) -> Any:
         from weft.numpy.at import updated
 
-        if not isinstance(a, Staged) or a.cell is None:
-            raise unsupported(f"np.{uf.__name__}.at of this array", "give an array made in the function")
-        a.put(updated(uf, of(a.atom), indices, b).atom)
+        x = writable(f"{uf.__name__}.at", a, inplace)
+        x.put(updated(uf, of(x.atom), indices, b).atom)
+        return None if static_bool(inplace, "inplace") else x
 
     impl.__doc__ = f"``np.{uf.__name__}`` at indices, in place; repeated indices are updated again."
     return impl

@@ -38,7 +38,7 @@ def _refused(name: str) -> str:
     return f"{name}() writes into its argument, and arrays of weft do not change: pass inplace=False, or use x.at[...]"
 
 
-def _writable(name: str, a: Any, inplace: Any) -> Staged:
+def writable(name: str, a: Any, inplace: Any) -> Staged:
     """The array to write into: the argument, or a copy of it."""
     if not static_bool(inplace, "inplace"):
         return wrap(array(a).atom, "np")
@@ -51,14 +51,15 @@ def _result(a: Staged, inplace: Any) -> Any:
     return None if static_bool(inplace, "inplace") else a
 
 
-def _concrete(numpy: Callable[..., Any]) -> Callable[..., Any]:
-    """NumPy's function of concrete arguments."""
+def concrete_write(numpy: Callable[..., Any], name: str = "") -> Callable[..., Any]:
+    """NumPy's function of concrete arguments; messages call it ``name``."""
+    title = name or numpy.__name__
 
     def run(a: Any, *args: Any, inplace: bool = True, **kwargs: Any) -> Any:
         if not inplace:
             a = np.array(a)
         elif not isinstance(a, np.ndarray) or not a.flags.writeable:
-            raise TypeError(_refused(numpy.__name__))
+            raise TypeError(_refused(title))
         numpy(a, *args, **kwargs)
         return None if inplace else a
 
@@ -74,10 +75,10 @@ def _repeated(vals: Any, at: Staged, dtype: Any) -> Staged:
     return gather(row, emit("mod", at, current().builder.size_value(row.sizes[0])), 0, "fast")
 
 
-@implements(np.put, run=_concrete(np.put))
+@implements(np.put, run=concrete_write(np.put))
 def put(a: Any, ind: Any, v: Any, mode: Any = "raise", *, inplace: Any = True) -> Any:
     """Write elements at flat positions; values are repeated as often as needed."""
-    x = _writable("put", a, inplace)
+    x = writable("put", a, inplace)
     at = array(ind)
     at = reshape(at, (product(at.sizes),))
     n = current().builder.size_value(product(x.sizes))
@@ -91,28 +92,28 @@ def put(a: Any, ind: Any, v: Any, mode: Any = "raise", *, inplace: Any = True) -
     return _result(x, inplace)
 
 
-@implements(np.put_along_axis, run=_concrete(np.put_along_axis))
+@implements(np.put_along_axis, run=concrete_write(np.put_along_axis))
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any, *, inplace: Any = True) -> Any:
     """Write elements at integer positions along an axis (of the flat array, if it is None)."""
-    x = _writable("put_along_axis", arr, inplace)
+    x = writable("put_along_axis", arr, inplace)
     target = ravel(x) if axis is None else x
     _, _, key, _ = _along_key(target, indices, axis)
     setitem(target, key, values)
     return _result(x, inplace)
 
 
-@implements(np.place, run=_concrete(np.place))
+@implements(np.place, run=concrete_write(np.place))
 def place(arr: Any, mask: Any, vals: Any, *, inplace: Any = True) -> Any:
     """Write where a mask holds: the values in turn, again and again."""
-    x = _writable("place", arr, inplace)
+    x = writable("place", arr, inplace)
     _write_where(x, mask, vals, True)
     return _result(x, inplace)
 
 
-@implements(np.putmask, run=_concrete(np.putmask))
+@implements(np.putmask, run=concrete_write(np.putmask))
 def putmask(a: Any, /, mask: Any, values: Any, *, inplace: Any = True) -> Any:
     """Write where a mask holds: the value at the element's own position, values repeated."""
-    x = _writable("putmask", a, inplace)
+    x = writable("putmask", a, inplace)
     _write_where(x, mask, values, False)
     return _result(x, inplace)
 
@@ -134,10 +135,10 @@ def _unequal() -> None:
     raise op_error(ValueError, "place: mask and data must be the same size")
 
 
-@implements(np.fill_diagonal, run=_concrete(np.fill_diagonal))
+@implements(np.fill_diagonal, run=concrete_write(np.fill_diagonal))
 def fill_diagonal(a: Any, val: Any, wrap: Any = False, *, inplace: Any = True) -> Any:
     """Write the diagonal of an array; with ``wrap`` it begins again below a square of a tall matrix."""
-    x = _writable("fill_diagonal", a, inplace)
+    x = writable("fill_diagonal", a, inplace)
     if x.ndim < 2:
         raise op_error(ValueError, "array must be at least 2-d")
     b = current().builder
