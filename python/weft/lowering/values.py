@@ -91,10 +91,18 @@ def walk_expr(e: Expr) -> Iterator[Expr]:
 
 
 def loads(e: Expr) -> Iterator[Load]:
-    """The loads in an expression."""
-    for x in walk_expr(e):
+    """The loads in an expression, each once."""
+    # parts are shared: as a tree an expression may be very much larger than what there is of it
+    seen: set[int] = set()
+    waiting = [e]
+    while waiting:
+        x = waiting.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
         if isinstance(x, Load):
             yield x
+        waiting.extend(sub_exprs(x))
 
 
 def expr_vars(e: Expr) -> Iterator[Var]:
