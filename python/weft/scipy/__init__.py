@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_SUBMODULES = ("linalg", "special")
+_SUBMODULES = ("linalg", "special", "stats")
 
 
 def __getattr__(name: str) -> Any:
