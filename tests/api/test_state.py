@@ -905,6 +905,8 @@ UNWATCHED = types.SimpleNamespace(
     proxy=types.MappingProxyType(HELD),
     list=collections.UserList([1.0]),
     view=HELD.values(),
+    keys=HELD.keys(),
+    space=types.SimpleNamespace(k=1),
     numbers=(v for v in [1.0]),
     iterator=iter([1.0]),
     object=Named(1.0),
@@ -925,8 +927,13 @@ UNWATCHED = types.SimpleNamespace(
         (lambda x: x * len(str(UNWATCHED.object)), "the text of a Named"),
         (lambda x: print(UNWATCHED.object, x), "the text of a Named"),
         (lambda x: sys.getrecursionlimit() * x, "differs from call to call"),
+        (lambda x: x if UNWATCHED.space == types.SimpleNamespace(k=1) else -x, "SimpleNamespace"),
+        (lambda x: x if "a" in UNWATCHED.proxy else -x, "mappingproxy"),
+        (lambda x: x if UNWATCHED.proxy else -x, "mappingproxy"),
+        (lambda x: len(UNWATCHED.view) * x, "dict_values"),
+        (lambda x: len(UNWATCHED.keys | {"b"}) * x, "dict_keys"),
     ],
-    ids=range(11),
+    ids=range(16),
 )
 def test_objects_that_nothing_watches(f: Any, kind: str) -> None:
     with pytest.raises(weft.StagingError, match=kind) as e:

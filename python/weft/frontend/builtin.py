@@ -89,6 +89,7 @@ def len_(x: Any) -> Any:
     fn = watch.special(x, "__len__")
     if hasattr(fn, "__code__") and not calls.is_library(fn):
         return calls.call(fn, (x,), {})
+    watch.refuse_changing("len()", x)
     return len(x)
 
 

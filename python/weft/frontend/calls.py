@@ -48,6 +48,8 @@ def truth_of(x: Any) -> Any:
         return arith.truth(t) if isinstance(t, Staged) else bool(t)
     if isinstance(x, np.ndarray):
         return arith.truth(lift(x))
+    if fn is not None:
+        watch.refuse_changing("the truth", x)
     return bool(x)
 
 

@@ -259,6 +259,7 @@ def binary(op: Callable[[Any, Any], Any], x: Any, y: Any, node: Any, frame: Fram
     out = _overloaded(op, x, y)
     if out is not NotImplemented:
         return out
+    watch.refuse_changing("this operation", x, y)
     try:
         value = op(x, y)
     except (StagingError, ZeroDivisionError):
@@ -321,6 +322,7 @@ def _unary(node: Any, frame: Frame) -> Any:
     method = watch.special(x, name)
     if isinstance(method, types.FunctionType):
         return calls.call(method, (x,), {})
+    watch.refuse_changing("this operation", x)
     return native(x)
 
 
@@ -409,7 +411,15 @@ def _compare_objects(native: Callable[[Any, Any], Any], x: Any, y: Any, node: An
         out = calls.call(fn, (obj, other), {})
         if out is not NotImplemented:
             return out
+    # what is left: classes without a method of the user's, or whose method knew no answer
+    watch.refuse_changing("this comparison", *[v for v in (x, y) if not _by_identity(v, name)])
     return native(x, y)
+
+
+def _by_identity(x: Any, name: str) -> bool:
+    """Whether a class's own comparison, asked after all others, looks at nothing that may change."""
+    method = getattr(type(x), "__eq__")  # noqa: B009
+    return name in ("eq", "ne") and (method is getattr(object, "__eq__") or isinstance(method, types.FunctionType))  # noqa: B009
 
 
 def same_array(x: Staged, y: Staged) -> bool:
@@ -429,6 +439,7 @@ def contains(x: Any, y: Any, node: Any, frame: Frame) -> Any:
         return out
     if isinstance(x, Staged):
         x = hashable(x, node, frame)
+    watch.refuse_changing("'in'", y)
     return x in y
 
 
