@@ -169,6 +169,32 @@ def test_raise_and_print(fake, gpu, capfd):
         checked(a, 1.0)
 
 
+def test_callbacks(fake, gpu, capfd):
+    seen = []
+
+    @weft.jit
+    def f(x, n):
+        s = wnp.zeros(x.shape)
+        for i in range(n):
+            s += weft.pure_callback(lambda v, i: v * i, weft.ShapeDtypeStruct(x.shape, x.dtype), x, i)
+            weft.debug.callback(lambda v: seen.append(v), s)
+        weft.debug.print("total {:.1f}", wnp.sum(s))
+        return weft.io_callback(lambda v: v + 1.0, weft.ShapeDtypeStruct(x.shape, x.dtype), s)
+
+    (a,) = on(gpu, np.array([1.0, 3.0]))
+    out = f(a, 3)
+    assert out.device is gpu
+    assert np.asarray(out).tolist() == [4.0, 10.0]
+    assert [np.asarray(v).tolist() for v in seen] == [[0.0, 0.0], [1.0, 3.0], [3.0, 9.0]]
+    assert capfd.readouterr().out == "total 12.0\n"
+
+    def wrong(v):
+        raise KeyError("from the callback")
+
+    with pytest.raises(KeyError, match="from the callback"):
+        weft.jit(lambda x: weft.debug.callback(wrong, x) or x + 1.0)(a)
+
+
 def test_captured_arrays_say_where_a_call_runs(fake, gpu):
     weights = np.arange(3.0)
 
