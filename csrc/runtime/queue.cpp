@@ -4,110 +4,23 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <chrono>
-#include <condition_variable>
-#include <cstdlib>
-#include <cstring>
-#include <deque>
 #include <iterator>
-#include <mutex>
-#include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 
-#include "weft/array.h"
+#include "queues.h"
 #include "weft/threads.h"
 
 namespace weft {
+
+std::atomic<unsigned> generation{0};
+
 namespace {
 
-constexpr std::size_t kMost = 32;                          // tasks in one queue: who queues more waits
-constexpr std::size_t kUnseen = 16;                        // errors kept for the end
-constexpr auto kSignals = std::chrono::milliseconds(100);  // how often a wait looks for Ctrl-C
-
-std::atomic<unsigned> generation{0};  // of the process
 std::atomic<int> computing{0};
 thread_local bool inside_task = false;
 
-// References that threads without the GIL gave up.
-struct Released {
-  std::mutex mutex;
-  std::vector<PyObject*> objects;
-};
-Released* released = new Released;  // never destroyed, as nothing here is: threads may outlive static objects
-std::atomic<bool> python_ended{false};
-
-int drain_released(void*) {
-  std::vector<PyObject*> objects;
-  {
-    std::lock_guard<std::mutex> lock(released->mutex);
-    objects.swap(released->objects);
-  }
-  SavedError error;
-  for (PyObject* object : objects) Py_DECREF(object);
-  return 0;
-}
-
 }  // namespace
-
-Fault fault;
-
-class Queues {
- public:
-  static Queues& get();
-
-  bool start();  // at least one thread; false: the system gives none
-  void add(Task* task);
-  bool add_if_room(Task* task);  // false: its queues are full
-  void finish(Task* task, CpuEvent::State state);
-  // Waits until `over()` (asked under the mutex) or for a little; without the GIL.
-  template <class F>
-  bool wait_a_little(F over) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    ++waiters_;
-    bool found = done_.wait_for(lock, kSignals, over);
-    --waiters_;
-    return found;
-  }
-  bool is_full(const Task* task) const {
-    return std::any_of(task->devices_.begin(), task->devices_.end(), [&](int device) { return waits(device, kMost); });
-  }
-  // Whether at least so many tasks stand in a device's queue.
-  bool waits(int device, std::size_t count) const {
-    return static_cast<std::size_t>(device) < queues_.size() && queue(device).size() >= count;
-  }
-  bool is_empty() const { return tasks_ == 0; }
-  void abandon(PyObject* error);  // what has not begun; needs the GIL
-  void stop(bool join);           // without the GIL
-  void note_unseen(CpuEvent* event);
-  CpuEvent* take_unseen();  // one reference, or null
-
-  std::atomic<bool> closed{false};
-
- private:
-  std::deque<Task*>& queue(int device) { return queues_[static_cast<std::size_t>(device)]; }
-  const std::deque<Task*>& queue(int device) const { return queues_[static_cast<std::size_t>(device)]; }
-  void add_locked(Task* task);
-  void make_ready(Task* task);
-  bool add_thread();
-  void serve();
-  static void before_fork() { get_or_null()->mutex_.lock(); }
-  static void after_fork() { get_or_null()->mutex_.unlock(); }
-  static void in_child();
-  static Queues* get_or_null() { return instance.load(std::memory_order_acquire); }
-  static std::atomic<Queues*> instance;
-
-  std::mutex mutex_;
-  std::condition_variable work_, done_;
-  std::vector<std::deque<Task*>> queues_;
-  std::deque<Task*> ready_;  // each entry with a reference, as many as hands are wanted
-  std::vector<std::thread> threads_;
-  std::vector<CpuEvent*> unseen_;
-  std::size_t idle_ = 0, tasks_ = 0;
-  int waiters_ = 0;
-  bool stopping_ = false;
-};
 
 std::atomic<Queues*> Queues::instance{nullptr};
 
@@ -115,7 +28,7 @@ Queues& Queues::get() {
   static const bool made = [] {
     instance.store(new Queues, std::memory_order_release);
     pthread_atfork(before_fork, after_fork, in_child);
-    pthread_atfork([] { released->mutex.lock(); }, [] { released->mutex.unlock(); }, [] { released->mutex.unlock(); });
+    pthread_atfork(lock_released, unlock_released, unlock_released);
     return true;
   }();
   (void)made;
@@ -321,116 +234,6 @@ CpuEvent* Queues::take_unseen() {
   return first;
 }
 
-// -- events -----------------------------------------------------------------------------------------------------------
-
-CpuEvent::CpuEvent(const char* name) : generation(weft::generation.load()) {
-  device = &cpu_device();
-  what = name;
-}
-
-void recycle_cpu_event(Event* event) noexcept {
-  auto* own = static_cast<CpuEvent*>(event);
-  release_later(own->error);
-  release_later(own->trace);
-  if (own->origin) drop(own->origin);
-  delete own;
-}
-
-namespace {
-
-// A copy of an exception: what its class makes of the same arguments, with the same notes and cause.
-PyObject* copy_of(PyObject* error) {
-  Ref module(PyImport_ImportModule("copy"));
-  Ref made(module ? PyObject_CallMethod(module.get(), "copy", "O", error) : nullptr);
-  if (!made || Py_TYPE(made.get()) != Py_TYPE(error)) {
-    PyErr_Clear();
-    return Py_NewRef(error);  // one that cannot be copied
-  }
-  PyException_SetCause(made.get(), PyException_GetCause(error));
-  PyException_SetContext(made.get(), PyException_GetContext(error));
-  return made.release();
-}
-
-void raise(CpuEvent& event) {
-  CpuEvent& origin = event.origin ? *event.origin : event;
-  origin.seen.store(true);
-  event.seen.store(true);
-  PyObject* made = copy_of(origin.error);
-  PyErr_Restore(Py_NewRef(reinterpret_cast<PyObject*>(Py_TYPE(made))), made, Py_XNewRef(origin.trace));
-}
-
-bool outcome(CpuEvent& event) {
-  if (event.state.load(std::memory_order_acquire) != CpuEvent::failed) return true;
-  raise(event);
-  return false;
-}
-
-bool left_behind(const CpuEvent& event) {
-  if (event.generation == generation.load()) return false;
-  PyErr_Format(PyExc_RuntimeError,
-               "an array was not ready when the process forked, and only the parent computes it: call "
-               "block_until_ready() before the fork ('%s')",
-               event.what);
-  return true;
-}
-
-// Waits until `over()`, with a look for signals now and then.
-template <class F>
-bool wait_with_signals(F over) {
-  for (;;) {
-    bool found;
-    {
-      Unlocked unlocked;
-      found = Queues::get().wait_a_little(over);
-    }
-    drain_released(nullptr);
-    if (found) return true;
-    if (PyErr_CheckSignals() < 0) return false;
-  }
-}
-
-}  // namespace
-
-bool wait_for(CpuEvent& event) {
-  if (event.is_pending()) {
-    if (left_behind(event)) return false;
-    retain(&event);
-    bool ok = wait_with_signals([&] { return !event.is_pending(); });
-    if (!ok) {
-      drop(&event);
-      return false;
-    }
-    ok = outcome(event);
-    drop(&event);
-    return ok;
-  }
-  return outcome(event);
-}
-
-bool wait_without_gil(CpuEvent& event) {
-  while (event.is_pending()) {
-    if (event.generation != generation.load()) return false;
-    Queues::get().wait_a_little([&] { return !event.is_pending(); });
-  }
-  return event.state.load(std::memory_order_acquire) == CpuEvent::done;
-}
-
-void wait_for_device(const Device& device) {
-  Queues& queues = Queues::get();
-  while (!queues.wait_a_little([&] { return !queues.waits(device.id, 1); })) {
-  }
-}
-
-bool wait_for_all() {
-  Queues& queues = Queues::get();
-  if (!wait_with_signals([&] { return queues.is_empty(); })) return false;
-  CpuEvent* unseen = queues.take_unseen();
-  if (!unseen) return true;
-  raise(*unseen);
-  drop(unseen);
-  return false;
-}
-
 // -- tasks ------------------------------------------------------------------------------------------------------------
 
 Task::Task(const char* name) : event_(new CpuEvent(name)) {}
@@ -495,87 +298,8 @@ bool submit(Task* task) {
   return true;
 }
 
-// -- the program's end ------------------------------------------------------------------------------------------------
-
-namespace {
-
-void say(CpuEvent& event) {
-  SavedError saved;
-  Ref text(PyUnicode_FromFormat("weft: a queued call of '%s' failed, and nobody looked at its result: %s: %S\n",
-                                event.what, Py_TYPE(event.error)->tp_name, event.error));
-  PyObject* err = PySys_GetObject("stderr");
-  if (!text || !err || err == Py_None || PyFile_WriteObject(text.get(), err, Py_PRINT_RAW) < 0) PyErr_Clear();
-}
-
-}  // namespace
-
-bool close_queues(bool finish) {
-  Queues& queues = Queues::get();
-  queues.closed.store(true);
-  bool ok = !finish || wait_with_signals([&] { return queues.is_empty(); });
-  {
-    SavedError saved;
-    Ref error(PyObject_CallFunction(PyExc_RuntimeError, "s",
-                                    "the program ended before this array was computed: nobody had waited for it"));
-    if (error) queues.abandon(error.get());
-    PyErr_Clear();
-  }
-  // What has begun cannot be stopped; after a second Ctrl-C it is left alone.
-  bool joined = wait_with_signals([&] { return queues.is_empty(); });
-  {
-    Unlocked unlocked;
-    queues.stop(joined);
-  }
-  if (joined) {
-    int more = 0;
-    while (CpuEvent* unseen = queues.take_unseen()) {
-      unseen->seen.store(true);
-      if (more++ == 0) say(*unseen);
-      drop(unseen);
-    }
-  }
-  drain_released(nullptr);
-  python_ended.store(true);
-  return ok && joined;
-}
-
-void release_later(PyObject* object) noexcept {
-  if (!object) return;
-  bool first;
-  {
-    std::lock_guard<std::mutex> lock(released->mutex);
-    first = released->objects.empty();
-    released->objects.push_back(object);
-  }
-  if (first && !python_ended.load()) Py_AddPendingCall(drain_released, nullptr);
-}
-
 int computing_threads() { return computing.load(std::memory_order_relaxed); }
 
 __attribute__((noinline)) bool in_task() { return inside_task; }
-
-// -- settings and faults ----------------------------------------------------------------------------------------------
-
-namespace {
-
-std::atomic<Queueing> mode{[] {
-  const char* text = std::getenv("WEFT_ASYNC");
-  if (!text || !*text) return Queueing::by_cost;
-  return std::strcmp(text, "0") == 0 ? Queueing::never : Queueing::always;
-}()};
-
-}  // namespace
-
-Queueing queueing() { return mode.load(std::memory_order_relaxed); }
-void set_queueing(Queueing wanted) { mode.store(wanted); }
-
-void Fault::sleep() const { std::this_thread::sleep_for(std::chrono::duration<double>(seconds.load())); }
-
-bool Fault::hits(int what, int where) {
-  if (kind.load() != what || device.load() != where) return false;
-  if (count.fetch_sub(1) > 0) return true;
-  kind.store(none);
-  return false;
-}
 
 }  // namespace weft

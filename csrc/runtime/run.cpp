@@ -232,13 +232,12 @@ PyObject* Run::value(std::size_t k) {
     const void* data = scalars_[k].bytes;
     if (wanted.flavour == Flavour::py) return python_scalar(wanted.dtype, data);
     if (wanted.flavour == Flavour::np) return numpy_scalar(wanted.dtype, data);
-    Block* block = std::exchange(made_[k].block, nullptr);  // on a device it is made already
-    if (!block) {
-      block = pool_take(sizeof(Scalar));
+    if (!made_[k].block) {  // on a device, and on several, it is made already
+      Block* block = pool_take(sizeof(Scalar));
       if (!block) return PyErr_NoMemory();
       std::memcpy(block->memory(), data, sizeof(Scalar));
+      made_[k].block = block;
     }
-    return make_array(wanted.dtype, 0, nullptr, block, committed_, device_);
   }
   Made& made = made_[k];
   Block* block = std::exchange(made.block, nullptr);

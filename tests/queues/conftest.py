@@ -25,7 +25,8 @@ def watchdog() -> Iterator[None]:
 def always() -> Iterator[None]:
     """Calls are queued whenever they can be, and nothing is left of one test for the next."""
     before = _runtime.queueing()
-    _runtime.set_queueing("always")
+    if os.environ.get("WEFT_ASYNC") != "":
+        _runtime.set_queueing("always")
     yield
     _runtime._inject("none")
     _runtime.set_queueing(before)

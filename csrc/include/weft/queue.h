@@ -109,6 +109,9 @@ bool wait_for(CpuEvent& event);
 // The same without the GIL and without errors; whether it succeeded.
 bool wait_without_gil(CpuEvent& event);
 
+// Whether only the process knows from which this one was forked what the event is about; then a Python error is set.
+bool left_behind(const CpuEvent& event);
+
 // Waits, without the GIL, until a device's queue is empty.
 void wait_for_device(const Device& device);
 
