@@ -33,6 +33,8 @@ CASES = [
     case("normal_complex", lambda j, k: j.random.normal(k, (3, 2), "complex128"), K, vmap=True, **CLOSE),
     case("normal_complex64", lambda j, k: j.random.normal(k, (5,), "complex64"), K, **SINGLE),
     case("gumbel_high", lambda j, k: j.random.gumbel(k, (9,), mode="high"), K, **CLOSE),
+    case("gumbel_highest", lambda j, k: j.random.gumbel(k, (9,), mode="highest"), K, **CLOSE),
+    case("gumbel_highest_f32", lambda j, k: j.random.gumbel(k, (300,), "float32", "highest"), K, vmap=True, **SINGLE),
     case("gumbel_high_f32", lambda j, k: j.random.gumbel(k, (9,), "float32", mode="high"), K, **SINGLE),
     case(
         "truncated_normal", lambda j, a, b, k: j.random.truncated_normal(k, a, b),

@@ -23,7 +23,7 @@ from weft.random.arguments import (
     parameters,
     shape_of,
 )
-from weft.random.bits import between, child, uniform_of, unit
+from weft.random.bits import between, child, random_bits, uniform_of, unit
 from weft.random.keys import Words, words_of
 
 
@@ -44,15 +44,35 @@ def exponential_of(words: Words, shape: Shape, dtype: DType) -> Any:
 
 def gumbel_of(words: Words, shape: Shape, dtype: DType, mode: str | None = None) -> Any:
     """`gumbel`, of words and a checked shape and dtype."""
-    if mode not in (None, "low", "high"):
-        raise ValueError(f"the mode of gumbel is 'low' or 'high', not {mode!r}")
+    if mode not in (None, "low", "high", "highest"):
+        raise ValueError(f"the mode of gumbel is 'low', 'high' or 'highest', not {mode!r}")
     info = np.finfo(dtype)
-    if mode == "high":
+    if mode == "highest" and dtype == np.float32:
+        below, x = _folded(words, shape)
+        return wnp.where(below, _gumbel(wnp.negative(wnp.log1p(wnp.negative(x)))), _gumbel(wnp.negative(wnp.log(x))))
+    if mode in ("high", "highest"):
         both = unit(words, (2, *shape), dtype)
         x = wnp.where(both[0] >= 0.5, both[0], both[0] + (number(2.0**-info.nmant, dtype) * both[1] + info.tiny))
-        return wnp.negative(wnp.log(wnp.negative(wnp.log1p(wnp.negative(x)))))
+        return _gumbel(wnp.negative(wnp.log1p(wnp.negative(x))))
     u = uniform_of(words, shape, dtype, info.tiny, number(1, dtype))
-    return wnp.negative(wnp.log(wnp.negative(wnp.log(u))))
+    return _gumbel(wnp.negative(wnp.log(u)))
+
+
+def _gumbel(exponential: Any) -> Any:
+    return wnp.negative(wnp.log(exponential))
+
+
+def _folded(words: Words, shape: Shape) -> tuple[Any, Any]:
+    """Numbers of 64 bits in (0, 1), folded at a half so that both ends are fine; whether they were below it."""
+    high, low = random_bits(words, (2, *shape), np.dtype(np.uint32))
+    below = high < np.uint32(2**31)
+    whole = wnp.left_shift(high.astype(np.uint64), np.uint64(32)) | low.astype(np.uint64)
+    v = wnp.where(below, whole, wnp.add(wnp.invert(whole), np.uint64(1)))
+    # the first 24 of its bits; those that float64 would round are cut first
+    cut = wnp.where(v >= np.uint64(2**53), v & np.uint64(2**64 - 2**11), v)
+    m, e = wnp.frexp(cut.astype(np.float64))
+    x = wnp.ldexp(wnp.floor(m * 2.0**24), e - 88)
+    return below, wnp.where(v == 0, 2.0**-65, x).astype(np.float32)
 
 
 def rademacher_of(words: Words, shape: Shape, dtype: DType) -> Any:
@@ -147,7 +167,8 @@ def gumbel(key: Any, shape: Any = (), dtype: Any = None, mode: str | None = None
     dtype
         A floating dtype; the default one if not given.
     mode
-        "low" (also None), or "high": twice as many bits, for a longer tail.
+        "low" (also None); or "high", with twice as many bits, for a longer tail; or "highest", for long tails at both
+        ends (as "high", but for float32).
 
     Examples
     --------
