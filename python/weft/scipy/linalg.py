@@ -1,109 +1,63 @@
-"""Triangular solves: those functions of `scipy.linalg` that NumPy has not. SciPy itself is not needed."""
+"""Linear algebra: what `scipy.linalg` has besides, or otherwise than, NumPy. SciPy itself is not needed.
 
-from __future__ import annotations
+Matrices are the last two axes. As in JAX, ``overwrite_*`` have no effect, and ``check_finite`` has one in
+`solve_triangular` and `cho_solve` alone: nans go through.
+"""
 
 from typing import Any
 
-from weft.ir.types import is_complex
-from weft.numpy.common import (
-    Staged,
-    agree,
-    broadcast_shapes,
-    check,
-    emit,
-    op_error,
-    reshape,
-    spread,
-    static_bool,
-    static_int,
-    under,
-    unsupported,
-)  # fmt: skip
-from weft.numpy.linear import inputs, square
-from weft.numpy.registry import MODULES
-from weft.scipy.library import library
+from weft.scipy.factors import (
+    cho_factor,
+    cholesky,
+    det,
+    eigh,
+    eigh_tridiagonal,
+    inv,
+    lu,
+    lu_factor,
+    lu_solve,
+    polar,
+    qr,
+    qr_multiply,
+    solve,
+    solve_sylvester,
+    svd,
+)
+from weft.scipy.matrices import (
+    block_diag,
+    circulant,
+    companion,
+    convolution_matrix,
+    dft,
+    fiedler,
+    fiedler_companion,
+    hadamard,
+    hankel,
+    helmert,
+    hilbert,
+    invhilbert,
+    invpascal,
+    leslie,
+    pascal,
+    toeplitz,
+)
+from weft.scipy.matrixfunctions import expm, expm_frechet
+from weft.scipy.triangular import cho_solve, solve_triangular
 
-LINALG = __name__
-_TRANS = {
-    0: (False, False),
-    1: (True, False),
-    2: (True, True),
-    "N": (False, False),
-    "T": (True, False),
-    "C": (True, True),
-}
+_WHY = dict.fromkeys(
+    ("schur", "hessenberg", "rsf2csf", "funm", "sqrtm", "logm"),
+    "it needs the Schur form, which NumPy has not; of a symmetric matrix use its eigenvectors, weft.numpy.linalg.eigh",
+)
 
-
-def _finite(*xs: Staged) -> None:
-    for x in xs:
-        fine = emit("isfinite", emit("abs", x) if is_complex(x.dtype) else x)
-        check(emit("reduce_and", fine, axes=tuple(range(fine.ndim))), ValueError, "array must not contain infs or NaNs")
-
-
-def _system(a: Any, b: Any, check_finite: Any) -> tuple[Staged, Staged, bool]:
-    """Matrices with equal leading axes, and whether the right side was one vector."""
-    x, y = inputs(a, b)
-    x = square(x)
-    vector = y.ndim == 1
-    if y.ndim == 0:
-        raise op_error(ValueError, "the right side is a scalar: give a vector or a matrix")
-    if vector:
-        y = reshape(y, (y.sizes[0], 1))
-
-    def fail() -> None:
-        raise op_error(ValueError, "shapes of a and b are incompatible: they have different numbers of rows")
-
-    agree(x.sizes[-1], y.sizes[-2], fail)
-    y = under(y, (*y.sizes[:-2], x.sizes[-1], y.sizes[-1]))
-    if static_bool(check_finite, "check_finite"):
-        _finite(x, y)
-    lead = broadcast_shapes("solve_triangular", x.sizes[:-2], y.sizes[:-2])
-    return spread(x, (*lead, *x.sizes[-2:])), spread(y, (*lead, *y.sizes[-2:])), vector
+__all__ = [
+    "block_diag", "cho_factor", "cho_solve", "cholesky", "circulant", "companion", "convolution_matrix", "det", "dft",
+    "eigh", "eigh_tridiagonal", "expm", "expm_frechet", "fiedler", "fiedler_companion", "hadamard", "hankel",
+    "helmert", "hilbert", "inv", "invhilbert", "invpascal", "leslie", "lu", "lu_factor", "lu_solve", "pascal",
+    "polar", "qr", "qr_multiply", "solve", "solve_sylvester", "solve_triangular", "svd", "toeplitz",
+]  # fmt: skip
 
 
-@library(LINALG)
-def solve_triangular(
-    a: Any, b: Any, trans: Any = 0, lower: Any = False, unit_diagonal: Any = False, overwrite_b: Any = False,
-    check_finite: Any = True,
-) -> Any:  # fmt: skip
-    """``x`` with ``a @ x = b``, where only one triangle of ``a`` is read.
-
-    Examples
-    --------
-    >>> import weft.numpy as wnp
-    >>> from weft.scipy import linalg
-    >>> linalg.solve_triangular(wnp.array([[2.0, 0.0], [1.0, 1.0]]), wnp.array([2.0, 3.0]), lower=True)
-    Array([1., 2.])
-    """
-    trans = static_int(trans, "trans") if isinstance(trans, Staged) else trans
-    if trans not in _TRANS:
-        raise unsupported(f"solve_triangular with trans={trans!r}", "trans=0, 1 or 2")
-    transposed, conjugated = _TRANS[trans]
-    x, y, vector = _system(a, b, check_finite)
-    if conjugated and is_complex(x.dtype):
-        x = emit("conj", x)
-    attrs = {"lower": static_bool(lower, "lower"), "unit": static_bool(unit_diagonal, "unit_diagonal")}
-    out = emit("triangular_solve", x, y, trans=transposed, **attrs)
-    return reshape(out, out.sizes[:-1]) if vector else out
-
-
-@library(LINALG)
-def cho_solve(c_and_lower: Any, b: Any, overwrite_b: Any = False, check_finite: Any = True) -> Any:
-    """``x`` with ``a @ x = b``, given ``(c, lower)`` with the Cholesky factor of ``a``.
-
-    Examples
-    --------
-    >>> import weft.numpy as wnp
-    >>> from weft.scipy import linalg
-    >>> c = wnp.linalg.cholesky(wnp.array([[4.0, 2.0], [2.0, 2.0]]))
-    >>> linalg.cho_solve((c, True), wnp.array([6.0, 4.0]))
-    Array([1., 1.])
-    """
-    c, lower = c_and_lower
-    lower = static_bool(lower, "lower")
-    y = solve_triangular(c, b, 0 if lower else 2, lower, check_finite=check_finite)
-    return solve_triangular(c, y, 2 if lower else 0, lower, check_finite=False)
-
-
-globals().update(MODULES[LINALG])
-__all__ = sorted(MODULES[LINALG])
+def __getattr__(name: str) -> Any:
+    """What is not there, and why."""
+    reason = f": {_WHY[name]}" if name in _WHY else ""
+    raise AttributeError(f"module 'weft.scipy.linalg' has no attribute {name!r}{reason}")
