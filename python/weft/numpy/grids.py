@@ -156,7 +156,8 @@ mgrid, ogrid = _Grid("mgrid", np.mgrid, False), _Grid("ogrid", np.ogrid, True)
 
 
 def _in_numpy(own: Any, numpy: Any) -> None:
-    """Enter NumPy's object for code that is staged."""
+    """Enter NumPy's object, and ours, for code that is staged."""
+    SUBSCRIPTED[id(own)] = own.__getitem__
     SUBSCRIPTED[id(numpy)] = lambda key: flavoured(own[key], "np") if has_staged(key) else numpy[key]
 
 

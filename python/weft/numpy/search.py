@@ -32,6 +32,7 @@ from weft.numpy.common import (
     truth,
 )  # fmt: skip
 from weft.numpy.registry import implements
+from weft.staged.active import staging
 
 # -- results of a size that is given -----------------------------------------------------------------------------------
 
@@ -57,7 +58,8 @@ def _fills(fill: Any, n: int) -> list[Any]:
     """What fills up the indices along each axis."""
     if isinstance(fill, tuple | list):
         if len(fill) != n:
-            raise op_error(ValueError, f"fill_value must be a scalar or have {n} entries, one per axis")
+            message = f"fill_value must be a scalar or have {n} entries, one per axis"
+            raise op_error(ValueError, message) if staging() else ValueError(message)
         return list(fill)
     return [0 if fill is None else fill] * n
 
