@@ -106,6 +106,7 @@ CASES: list[tuple[Any, type[Exception], str]] = [
     (lambda j: lax.conv_general_dilated(image(1, 3, 4, 4), image(2, 1, 2, 2), (1, 1), "SAME", feature_group_count=2), ValueError, "must divide lhs feature dimension size, but 2 does not divide 3."),
     (lambda j: lax.conv_general_dilated(image(2, 2, 4, 4), image(2, 1, 2, 2), (1, 1), "SAME", feature_group_count=2, batch_group_count=2), ValueError, "At most one of batch_group_count and feature_group_count may be > 1"),
     (lambda j: lax.conv_general_dilated(image(1, 1, 4, 4), image(1, 1, 2, 2), (1, 1), [(0, 0)]), ValueError, "padding must have length equal to the number of spatial axes"),
+    (lambda j: lax.conv_general_dilated(image(1, 1, 4), image(1, 1, 2), (1,), "SAME", (2,)), ValueError, "String padding is not implemented for a convolution with lhs_dilation"),
     (lambda j: lax.conv_dimension_numbers((1,) * 4, (1,) * 4, ("NHWC", "HWIO")), TypeError, "must be length 3, got 2."),
     (lambda j: lax.conv_dimension_numbers((1,) * 4, (1,) * 4, ("NHWC", "HWI", "NHWC")), TypeError, "must each have length equal to the number of axes"),
     (lambda j: lax.conv_dimension_numbers((1,) * 4, (1,) * 4, ("NHWN", "HWIO", "NHWC")), TypeError, "'N' and 'C' exactly once"),

@@ -42,6 +42,8 @@ CASES = [
     case("volume", conv((1, 1, 2), "SAME"), image(2, 3, 4, 5, 4), kernel(2, 3, 2, 2, 2), grad=True),
     case("no_sides", conv((), []), image(2, 3), kernel(4, 3), grad=True),
     case("one_by_one", conv((1, 1), "VALID"), image(2, 3, 4, 4), kernel(5, 3, 1, 1), grad=True, vmap=True),
+    case("batch_groups_depthwise", conv((2, 1), "VALID", None, (1, 2), LAST, 1, 2), image(4, 5, 6, 1), kernel(3, 2, 1, 4), grad=True),
+    case("no_room", conv((1, 1), [(1, 1), (1, 1)], (3, 1), (2, 1), LAST), image(2, 1, 4, 3), kernel(4, 2, 3, 2)),
     case("float32", conv((1, 1), "SAME", dimension_numbers=LAST), B.astype(np.float32), kernel(3, 2, 4, 6).astype(np.float32), rtol=1e-4, atol=1e-5),
     case("integers", conv((1, 1), "VALID"), (A * 9).astype(np.int32), (kernel(6, 4, 3, 2) * 9).astype(np.int32)),
     case("empty", conv((1, 1), "VALID"), image(2, 4, 2, 6), kernel(6, 4, 3, 2)),

@@ -88,6 +88,12 @@ def conv_general_dilated(
     dilation = axis_numbers(name, "rhs_dilation", rhs_dilation, rank, 1)
     taps = tuple([int(w.shape[k]) for k in numbers.rhs_spec[2:]])
     if isinstance(padding, str) or hasattr(padding, "name"):
+        if any([k > 1 for k in spread]):
+            raise error(
+                ValueError,
+                "String padding is not implemented for a convolution with lhs_dilation. Please either exactly specify"
+                " the required padding or use conv_transpose.",
+            )
         reach = [(k - 1) * d + 1 for k, d in zip(taps, dilation, strict=True)]
         pads = padtype_to_pads([x.shape[k] for k in numbers.lhs_spec[2:]], reach, strides, padding)
     else:
@@ -230,7 +236,7 @@ class _Convolution:
         windows = self._windows()
         x = wnp.squeeze(self.x, self.features)  # the groups' axis stands before that of one feature each
         sides = [k - (k > self.features) for k in self.sides]
-        batch, group = self.batch - (self.batch > self.features), self.group_x
+        batch, group = [k - (k > self.features) for k in (self.batch, self.group_x)]
         w = wnp.transpose(self.w, [*self.taps_at, self.group_w, self.outputs, self.inputs])[..., 0]
         counts = [windows[k].count for k in self.sides]
         total = None
@@ -266,6 +272,8 @@ class _Convolution:
         out = apply("accum", wnp.zeros(shape, dtype=p.dtype), p, *operands, spec=spec, mode="fast")
         config = [(0, 0, 0)] * len(shape)
         for k, (low, high), r in zip(at, self.pads, reach, strict=True):
+            if bool(shape[k] + low + high < 2 * r):  # there is no room for a window
+                low, high = r, r - int(shape[k])
             config[k] = (low - r, high - r, 0)
         return self._finish(pad(out, np.zeros((), p.dtype), config), [*range(g), -1], g, list(at))
 

@@ -38,8 +38,7 @@ def _config(name: str, ndim: int, dims: Any, strides: Any, padding: Any, spread:
     distance, gap = numbers("window_dilation", dilation), numbers("base_dilation", spread)
     if isinstance(padding, str) or hasattr(padding, "name"):
         reach = [(n - 1) * d + 1 for n, d in zip(size, distance, strict=True)]
-        inner = [(n - 1) * g + 1 if g > 1 else n for n, g in zip(shape, gap, strict=True)]
-        padding = padtype_to_pads(inner, reach, step, padding)
+        padding = padtype_to_pads(shape, reach, step, padding)  # of the array as it is, as in JAX
     pads = [(operator.index(a), operator.index(b), g - 1) for (a, b), g in zip(padding, gap, strict=True)]
     return list(zip(size, step, distance, strict=True)), pads
 
