@@ -200,7 +200,7 @@ MORE = _rows(
     ("np.gradient(a[0], edge_order=2)", (V,)), ("np.gradient(a[0], a[1])", (V, np.sort(W))),
     ("np.gradient(a[0], np.cumsum(a[1]), edge_order=2)", (V, W)), ("np.gradient(a[0], 2.0, axis=0, edge_order=2)", (M,)),
     ("np.gradient(a[0], 0.5, np.array([0, 1, 3, 4]))", (M,)), ("np.einsum(a[0], [0, 1], a[1], [1, 2], [0, 2])", (M, S)),
-    ("np.einsum(a[0], [..., 0], a[0], [..., 0])", (M,)), ("np.round(a[0], -1)", (IM * 7,)),
+    ("np.einsum(a[0], [..., 0], a[0], [..., 0])", (M,)), ("np.array(len(np.einsum_path('ij,jk,kl', a[0], a[1], a[1])[0]))", (M, S)), ("np.round(a[0], -1)", (IM * 7,)),
     ("np.lexsort(a[0])", (IM,)), ("np.lexsort((a[0], a[0] % 2), axis=0)", (IM,)), ("np.lexsort((a[0], a[1]))", (I, J)),
     ("np.interp(a[0], a[1], a[2], period=2.0)", (M * 3, V, W)), ("np.interp(a[0], a[1], a[2])", (M, np.sort(V), C[0, :1] + W)),
     ("np.max(a[0], axis=1)", (C,)), ("np.min(a[0])", (C,)), ("np.max(a[0], axis=0, keepdims=True)", (C,)),

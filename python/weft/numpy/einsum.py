@@ -11,15 +11,18 @@ from weft.numpy.common import (
     Staged,
     agree,
     array,
+    current,
     emit,
     iota,
     op_error,
     reshape,
     result_dtype,
     transpose,
+    unsupported,
 )  # fmt: skip
 from weft.numpy.hints import hinted
 from weft.numpy.products import contract
+from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
 
 
@@ -39,6 +42,21 @@ def einsum(subscripts: Any, /, *operands: Any, out: Any = None, optimize: Any = 
         total, labels = _pair(total, labels, v, other, later)
     total, labels = _summed(total, labels, set(output))
     return transpose(total, [labels.index(c) for c in output])
+
+
+@implements(np.einsum_path, keep=True)
+def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: Any = False) -> Any:
+    """An order in which to contract operands of these shapes, and a report on it; it is known while staging."""
+
+    def known(x: Any) -> Any:
+        if not isinstance(x, Staged):
+            return x
+        sizes = [current().number(n) for n in x.sizes]
+        if any(n is None for n in sizes):
+            raise unsupported("np.einsum_path of arrays of run-time length", "give the path to np.einsum")
+        return np.broadcast_to(np.zeros((), x.dtype), sizes)  # type: ignore[arg-type]
+
+    return np.einsum_path(*map(known, operands), optimize=optimize, einsum_call=einsum_call)
 
 
 def _lettered(first: Any, rest: tuple[Any, ...]) -> tuple[str, list[Any]]:

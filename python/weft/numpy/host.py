@@ -18,7 +18,6 @@ _DOCS = {
     "base_repr": "An integer as text in a number system.",
     "binary_repr": "An integer as text in binary.",
     "common_type": "The scalar type that floating functions of these arrays give.",
-    "einsum_path": "The order in which `einsum` would contract its operands, and a report on it.",
     "format_float_positional": "A number as text without an exponent.",
     "format_float_scientific": "A number as text with an exponent.",
     "frombuffer": "The numbers in a buffer of bytes: a copy.",
