@@ -218,6 +218,10 @@ MORE = _rows(
 
 SMALL = (np.arange(-3, 9).reshape(3, 4) * 20).astype("i1")
 JAX = _rows(
+    ("np.take(a[0], [0, 1], indices_are_sorted=True)", (V,), "a[0][:2]"),
+    ("np.searchsorted(np.sort(a[0]), 0.1, method='sort')", (V,), "np.searchsorted(np.sort(a[0]), 0.1)"),
+    ("np.isin(a[0], [1, 2], method='auto')", (I,), "np.isin(a[0], [1, 2])"),
+    ("np.polyval(a[0], 2.0, unroll=8)", (V,), "np.polyval(a[0], 2.0)"),
     *[(f"np.{f}(a[0], a[0].T, precision='highest', preferred_element_type=np.int32)", (SMALL,),
        f"np.{f}(a[0].astype('i4'), a[0].T.astype('i4'))") for f in ("dot", "matmul", "linalg.matmul")],
     ("np.tensordot(a[0], a[0], 2, preferred_element_type=np.float32)", (SMALL,),

@@ -20,7 +20,7 @@ X = np.arange(6.0).reshape(2, 3)
 #: Keywords of the array API standard and of JAX that NumPy's functions lack.
 MORE = {
     "assume_unique_indices", "descending", "device", "dtype", "fill_value", "initial", "inplace", "length", "mode", "precision", "preferred_element_type", "promote_integers", "size",
-    "stable", "strip_zeros", "total_repeat_length", "trim_leading_zeros", "where", "wrap_negative_indices",
+    "stable", "strip_zeros", "total_repeat_length", "method", "unique_indices", "indices_are_sorted", "unroll", "trim_leading_zeros", "where", "wrap_negative_indices",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The keywords that JAX's products take: how exactly to compute, and in which dtype to add up."""
+"""Keywords of JAX that say how to compute rather than what: exactness of products, algorithms, promises."""
 
 from __future__ import annotations
 
@@ -12,10 +12,41 @@ import numpy as np
 from weft.numpy.common import array
 from weft.numpy.registry import implements
 
-_EXTRA = [
-    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None)
-    for name in ("precision", "preferred_element_type")
-]
+
+def _extended(impl: Any, names: tuple[str, ...]) -> inspect.Signature:
+    """The signature of a function that takes these keywords too."""
+    own = inspect.signature(impl)
+    more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in names]
+    return own.replace(parameters=[*own.parameters.values(), *more])
+
+
+def ignoring(numpy: Callable[..., Any], *names: str, run: Callable[..., Any] | None = None) -> Callable[[Any], Any]:
+    """As `implements`, for a function that takes keywords which change nothing of its result.
+
+    Parameters
+    ----------
+    numpy
+        NumPy's function.
+    names
+        The keywords.
+    run
+        As `implements` takes it.
+    """
+
+    def without(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **{k: v for k, v in kwargs.items() if k not in names})
+
+        return call
+
+    def decorate(impl: Any) -> Any:
+        staged = without(impl)
+        staged.__dict__["__signature__"] = _extended(impl, names)
+        implements(numpy, run=without(run or numpy))(staged)
+        return impl
+
+    return decorate
 
 
 def hinted(numpy: Callable[..., Any], operands: int | None = 2, **options: Any) -> Callable[[Any], Any]:
@@ -54,9 +85,7 @@ def hinted(numpy: Callable[..., Any], operands: int | None = 2, **options: Any) 
             wide = widened(args, dtype, lambda a, d: array(a, np.result_type(array(a).dtype, d)))
             return array(impl(*wide, **kwargs), dtype)
 
-        own = inspect.signature(impl)
-        params = [p for p in own.parameters.values() if p.kind is not p.VAR_KEYWORD]
-        staged.__dict__["__signature__"] = own.replace(parameters=[*params, *_EXTRA])
+        staged.__dict__["__signature__"] = _extended(impl, ("precision", "preferred_element_type"))
         implements(numpy, run=run, **options)(staged)
         return impl
 

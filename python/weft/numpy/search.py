@@ -31,6 +31,7 @@ from weft.numpy.common import (
     spread,
     truth,
 )  # fmt: skip
+from weft.numpy.hints import ignoring
 from weft.numpy.registry import implements
 from weft.staged.active import staging
 
@@ -171,7 +172,7 @@ def _np_take(
     return np.take(np.concatenate([x, row], k), np.where(inside, at, n), k)
 
 
-@implements(np.take, run=_np_take)
+@ignoring(np.take, "unique_indices", "indices_are_sorted", run=_np_take)
 def take(
     a: Any, indices: Any, axis: Any = None, out: Any = None, mode: Any = "raise", *, fill_value: Any = None
 ) -> Any:

@@ -31,6 +31,7 @@ from weft.numpy.common import (
     spread,
     static_bool,
 )  # fmt: skip
+from weft.numpy.hints import ignoring
 from weft.numpy.registry import implements
 from weft.numpy.search import np_resized, resized
 from weft.numpy.sorting import argsort, searchsorted, sort
@@ -209,7 +210,7 @@ def _np_cut(values: Any, size: Any, fill: Any) -> Any:
     return values if size is None else np_resized(values, size, np_least(values, fill))
 
 
-@implements(np.isin)
+@ignoring(np.isin, "method")
 def isin(element: Any, test_elements: Any, assume_unique: Any = False, invert: Any = False, *, kind: Any = None) -> Any:
     """Whether each element is among others."""
     x, pool = array(element), array(test_elements)

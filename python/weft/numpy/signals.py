@@ -28,7 +28,7 @@ from weft.numpy.common import (
     unsupported,
     value,
 )  # fmt: skip
-from weft.numpy.hints import hinted
+from weft.numpy.hints import hinted, ignoring
 from weft.numpy.products import matmul
 from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
@@ -99,7 +99,7 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     return _reversed(out) if swapped else out
 
 
-@implements(np.polyval)
+@ignoring(np.polyval, "unroll")
 def polyval(p: Any, x: Any) -> Any:
     """The polynomial with these coefficients, the highest power first."""
     from weft.staged.indexing import getitem

@@ -34,6 +34,7 @@ from weft.numpy.common import (
     under,
     unsupported,
 )  # fmt: skip
+from weft.numpy.hints import ignoring
 from weft.numpy.registry import implements
 from weft.numpy.ufuncs import ufunc
 
@@ -159,7 +160,7 @@ def _less(x: Staged, y: Staged) -> Staged:
     return out
 
 
-@implements(np.searchsorted)
+@ignoring(np.searchsorted, "method")
 def searchsorted(a: Any, v: Any, side: Any = "left", sorter: Any = None) -> Any:
     """Where elements would be put into a sorted array to keep it sorted."""
     if side not in ("left", "right"):
@@ -209,7 +210,7 @@ def bisect(x: Staged, flat: Staged, side: str) -> Staged:
     return of(b.for_(trip, inits, block)[0])
 
 
-@implements(np.digitize)
+@ignoring(np.digitize, "method")
 def digitize(x: Any, bins: Any, right: Any = False) -> Any:
     """The bin of each element; bins must increase, or decrease."""
     from weft.staged.indexing import getitem
