@@ -276,7 +276,8 @@ namespace {
 
 Collective& own(PyObject* object) { return reinterpret_cast<CollectiveObject*>(object)->collective; }
 
-void parse(Collective& made, const std::string& name, py::handle groups, py::handle perm, py::handle outer) {
+void parse(Collective& made, const std::string& name, py::handle groups, py::handle perm, py::handle outer, int first) {
+  made.first = first;
   auto found = std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return name == n.text; });
   if (found == std::end(kNames)) throw py::value_error("Collective: unknown operation '" + name + "'");
   made.operation = found->operation;
@@ -305,25 +306,25 @@ void parse(Collective& made, const std::string& name, py::handle groups, py::han
     throw py::value_error("Collective: ppermute, and nothing else, has a perm");
   }
   if (!outer.is_none()) {
-    if (!made.reduces()) throw py::value_error("Collective: only psum, pmax and pmin go beyond the process so far");
     if (!PyCallable_Check(outer.ptr())) throw py::type_error("Collective: outer is a function");
     made.outer = Ref::borrow(outer.ptr());
   }
 }
 
 PyObject* collective_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"op", "groups", "perm", "outer", nullptr};
+  static const char* names[] = {"op", "groups", "perm", "outer", "first", nullptr};
   const char* name;
+  int first = 0;
   PyObject *groups = Py_None, *perm = Py_None, *outer = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|OOO:Collective", const_cast<char**>(names), &name, &groups, &perm,
-                                   &outer)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|OOOi:Collective", const_cast<char**>(names), &name, &groups, &perm,
+                                   &outer, &first)) {
     return nullptr;
   }
   PyObject* self = type->tp_alloc(type, 0);
   if (!self) return nullptr;
   new (&own(self)) Collective;
   try {
-    parse(own(self), name, groups, perm, outer);
+    parse(own(self), name, groups, perm, outer, first);
     return self;
   } catch (py::error_already_set& error) {
     error.restore();
@@ -353,7 +354,7 @@ int collective_traverse(PyObject* self, visitproc visit, void* arg) {
 PyObject* collective_repr(PyObject* self) { return PyUnicode_FromFormat("Collective('%s')", own(self).name); }
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>("Collective(op, groups=None, perm=None, outer=None)\n--\n\n"
+    {Py_tp_doc, const_cast<char*>("Collective(op, groups=None, perm=None, outer=None, first=0)\n--\n\n"
                                   "A host function of an spmd plan that its devices call together: on views of the "
                                   "operand and the result.")},
     {Py_tp_new, reinterpret_cast<void*>(collective_new)},

@@ -26,6 +26,22 @@ void relax() {
 #endif
 }
 
+// NumPy arrays over what the members of a group gave. Needs the GIL.
+PyObject* views_of(const std::vector<const WeftView*>& views) {
+  Ref list(PyList_New(static_cast<Py_ssize_t>(views.size())));
+  for (std::size_t k = 0; list && k < views.size(); ++k) {
+    const WeftView& view = *views[k];
+    PyArray_Descr* descr = PyArray_DescrFromType(view.dtype);
+    PyObject* array =
+        descr ? PyArray_NewFromDescr(&PyArray_Type, descr, view.rank, reinterpret_cast<const npy_intp*>(view.dims),
+                                     nullptr, view.data, NPY_ARRAY_CARRAY, nullptr)
+              : nullptr;
+    if (!array) return nullptr;
+    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(k), array);
+  }
+  return list.release();
+}
+
 }  // namespace
 
 Gang::Gang(Plan& plan, double bytes)
@@ -48,18 +64,20 @@ Gang::~Gang() {
 }
 
 bool Gang::split(Frame& frame) {
-  if (spmd_.splits.size() != frame.leaves.size()) {
-    PyErr_Format(PyExc_RuntimeError, "an spmd plan splits %zu leaves of %zu", spmd_.splits.size(), frame.leaves.size());
+  if (spmd_.rows.size() != frame.leaves.size()) {
+    PyErr_Format(PyExc_RuntimeError, "an spmd plan splits %zu leaves of %zu", spmd_.rows.size(), frame.leaves.size());
     return false;
   }
   for (std::size_t index = 0; index < frame.leaves.size(); ++index) {
     const Leaf& leaf = frame.leaves[index];
-    bool splits = spmd_.splits[index];
+    const std::vector<int>& rows = spmd_.rows[index];
+    bool splits = !rows.empty();
+    npy_intp pieces = splits ? *std::max_element(rows.begin(), rows.end()) + 1 : 0;
     npy_intp bytes = is_array_leaf(leaf.tag) ? item_bytes(leaf) : 0;
-    if (splits && (leaf.rank == 0 || !is_array_leaf(leaf.tag) || leaf.dims[0] != count_)) {
+    if (splits && (leaf.rank == 0 || !is_array_leaf(leaf.tag) || leaf.dims[0] != pieces)) {
       std::string path = path_of_leaf(frame, index);
-      PyErr_Format(PyExc_ValueError, "%s has no leading axis of size %d to split over the devices", path.c_str(),
-                   count_);
+      PyErr_Format(PyExc_ValueError, "%s has no leading axis of size %zd to split over the devices", path.c_str(),
+                   pieces);
       return false;
     }
     for (int axis = splits ? 1 : 0; axis < leaf.rank; ++axis) {
@@ -67,7 +85,7 @@ bool Gang::split(Frame& frame) {
       bytes *= leaf.dims[axis];
     }
     for (int rank = 0; rank < count_; ++rank) {
-      char* place = static_cast<char*>(operands[index]) + (splits ? rank * bytes : 0);
+      char* place = static_cast<char*>(operands[index]) + (splits ? rows[static_cast<std::size_t>(rank)] * bytes : 0);
       parts_[static_cast<std::size_t>(rank)]->inputs.push_back(place);
     }
   }
@@ -80,9 +98,10 @@ bool Gang::prepare(Prepared* results, bool queued) {
   for (std::size_t k = 0; k < plan_.results.size(); ++k) {
     const Result& wanted = plan_.results[k];
     if (wanted.kind == Kind::leaf || !wanted.sized) continue;
-    bool stacks = spmd_.out_splits[k];
+    const std::vector<int>& owners = spmd_.owners[k];
+    bool stacks = !owners.empty();
     npy_intp* dims = dims_.data() + dims_.size();
-    dims_.push_back(count_);
+    dims_.push_back(static_cast<npy_intp>(owners.size()));
     npy_intp bytes = wanted.item_bytes;
     for (const Affine& size : wanted.dims) {
       dims_.push_back(size.at(table_.data()));
@@ -93,10 +112,11 @@ bool Gang::prepare(Prepared* results, bool queued) {
     if (!block) return false;
     retain(block);
     blocks_.push_back(block);
-    for (int part = 0; part < (stacks ? count_ : 1); ++part) {
+    for (std::size_t row = 0; row < std::max(owners.size(), std::size_t{1}); ++row) {
       // An empty result has an address, too.
-      parts_[static_cast<std::size_t>(part)]->run.give(k, static_cast<char*>(block->address) + part * bytes, rank,
-                                                       dims + 1);
+      auto part = static_cast<std::size_t>(stacks ? owners[row] : 0);
+      char* place = static_cast<char*>(block->address) + static_cast<npy_intp>(row) * bytes;
+      parts_[part]->run.give(k, place, rank, dims + 1);
     }
   }
   return true;
@@ -106,16 +126,18 @@ bool Gang::collect(Prepared* results) {
   for (std::size_t k = 0; k < plan_.results.size(); ++k) {
     const Result& wanted = plan_.results[k];
     if (wanted.kind == Kind::leaf || wanted.sized) continue;
-    bool stacks = spmd_.out_splits[k];
+    const std::vector<int>& owners = spmd_.owners[k];
+    bool stacks = !owners.empty();
     FreeRun::Shape first = parts_[0]->run.made(k);
-    std::vector<npy_intp> dims{count_};
+    std::vector<npy_intp> dims{static_cast<npy_intp>(owners.size())};
     dims.insert(dims.end(), first.dims, first.dims + first.rank);
     auto bytes = static_cast<std::size_t>(wanted.item_bytes);
     for (int axis = 0; axis < first.rank; ++axis) bytes *= static_cast<std::size_t>(first.dims[axis]);
     Block* block =
         results->add(k, stacks ? first.rank + 1 : first.rank, stacks ? dims.data() : dims.data() + 1, nullptr);
     if (!block) return false;
-    for (int rank = 0; rank < (stacks ? count_ : 1); ++rank) {
+    for (std::size_t row = 0; row < std::max(owners.size(), std::size_t{1}); ++row) {
+      int rank = stacks ? owners[row] : 0;
       FreeRun::Shape part = parts_[static_cast<std::size_t>(rank)]->run.made(k);
       if (!part.memory || part.rank != first.rank || !std::equal(part.dims, part.dims + part.rank, first.dims)) {
         PyErr_Format(PyExc_ValueError,
@@ -123,7 +145,7 @@ bool Gang::collect(Prepared* results) {
                      plan_.name, rank);
         return false;
       }
-      std::memcpy(static_cast<char*>(block->address) + static_cast<std::size_t>(rank) * bytes, part.memory, bytes);
+      std::memcpy(static_cast<char*>(block->address) + row * bytes, part.memory, bytes);
     }
   }
   return true;
@@ -279,7 +301,7 @@ int Gang::meet(int rank, const Collective& collective, int count, const WeftView
   if (collective.operation == Operation::axis_index) {
     std::vector<int> members = group_of(collective, rank);
     auto place = std::find(members.begin(), members.end(), rank) - members.begin();
-    *static_cast<npy_int64*>(result.data) = static_cast<npy_int64>(place);
+    *static_cast<npy_int64*>(result.data) = static_cast<npy_int64>(place) + collective.first;
     return WEFT_OK;
   }
   part.operand = views;
@@ -340,7 +362,8 @@ void Gang::arrive(int rank) {
     for (int member : members) {
       const Part& other = *parts_[static_cast<std::size_t>(member)];
       const WeftView &mine = *part.operand, &theirs = *other.operand;
-      std::string wrong = misfit(collective, theirs, *other.result, members.size());
+      std::string wrong;
+      if (!collective.outer) wrong = misfit(collective, theirs, *other.result, members.size());
       if (wrong.empty() && (mine.dtype != theirs.dtype || mine.rank != theirs.rank ||
                             !std::equal(mine.dims, mine.dims + mine.rank, theirs.dims))) {
         wrong = "its operands have different shapes or dtypes on devices " + std::to_string(rank) + " and " +
@@ -372,27 +395,19 @@ void Gang::join(const Collective& collective, const std::vector<int>& members) {
     operands.push_back(parts_[static_cast<std::size_t>(member)]->operand);
     results.push_back(parts_[static_cast<std::size_t>(member)]->result);
   }
-  weft_i64 end = extent(collective, *operands[0], members.size());
-  exchange(collective, operands.data(), results.data(), members.size(), 0, end);
-  if (!collective.outer) return;
-  std::string wrong;
-  {
-    WithGil gil;
-    const WeftView& first = *results[0];
-    PyArray_Descr* descr = PyArray_DescrFromType(first.dtype);
-    Ref view(PyArray_NewFromDescr(&PyArray_Type, descr, first.rank, reinterpret_cast<const npy_intp*>(first.dims),
-                                  nullptr, first.data, NPY_ARRAY_CARRAY, nullptr));
-    Ref done(view ? PyObject_CallOneArg(collective.outer.get(), view.get()) : nullptr);
-    if (!done) {
-      parts_[static_cast<std::size_t>(members[0])]->run.take_error();
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (!aborted_) failed_ = members[0];
-      give_up("");
-      return;
-    }
+  if (!collective.outer) {
+    weft_i64 end = extent(collective, *operands[0], members.size());
+    return exchange(collective, operands.data(), results.data(), members.size(), 0, end);
   }
-  std::size_t bytes = static_cast<std::size_t>(end) * element_bytes(results[0]->dtype);
-  for (std::size_t k = 1; k < members.size(); ++k) std::memcpy(results[k]->data, results[0]->data, bytes);
+  WithGil gil;
+  Ref given(views_of(operands)), wanted(views_of(results));
+  Ref done(given && wanted ? PyObject_CallFunctionObjArgs(collective.outer.get(), given.get(), wanted.get(), nullptr)
+                           : nullptr);
+  if (done) return;
+  parts_[static_cast<std::size_t>(members[0])]->run.take_error();
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!aborted_) failed_ = members[0];
+  give_up("");
 }
 
 // -- the end ----------------------------------------------------------------------------------------------------------
@@ -409,6 +424,19 @@ void Gang::complete() {
   conclude_with_error();
 }
 
+// Other processes may be waiting for this one.
+void Gang::tell_others() {
+  for (const Ref& function : plan_.host) {
+    if (!is_collective(function.get()) || !collective_of(function.get()).outer) continue;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    PyErr_NormalizeException(&type, &value, &trace);
+    Ref told(PyObject_CallMethod(collective_of(function.get()).outer.get(), "failed", "O", value ? value : Py_None));
+    if (!told) PyErr_Clear();
+    return PyErr_Restore(type, value, trace);
+  }
+}
+
 bool Gang::succeeded() {
   if (!aborted_) return true;
   if (failed_ >= 0) {
@@ -417,6 +445,7 @@ bool Gang::succeeded() {
   } else {
     PyErr_SetString(PyExc_RuntimeError, fault_.c_str());
   }
+  tell_others();
   return false;
 }
 

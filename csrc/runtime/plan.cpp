@@ -213,13 +213,38 @@ std::unique_ptr<Kernels> parse_kernels(py::handle item) {
   return kernels;
 }
 
-// (devices, splits, out_splits[, shardings])
+// A row for each of `count` devices, or none: True stands for 0, 1, ..., None and False for none.
+std::vector<int> parse_rows(py::handle item, std::size_t count) {
+  std::vector<int> rows;
+  if (py::isinstance<py::bool_>(item) || item.is_none()) {
+    for (std::size_t k = 0; k < count && item.ptr() == Py_True; ++k) rows.push_back(static_cast<int>(k));
+    return rows;
+  }
+  for (py::handle row : py::cast<py::sequence>(item)) rows.push_back(py::cast<int>(row));
+  return rows;
+}
+
+// (devices, rows of leaves, owners of results[, shardings])
 std::unique_ptr<Spmd> parse_spmd(py::handle item) {
   auto parts = py::cast<py::sequence>(item);
   auto spmd = std::make_unique<Spmd>();
   for (py::handle device : py::cast<py::sequence>(parts[0])) spmd->devices.push_back(py::cast<Device*>(device));
-  for (py::handle split : py::cast<py::sequence>(parts[1])) spmd->splits.push_back(py::cast<bool>(split));
-  for (py::handle split : py::cast<py::sequence>(parts[2])) spmd->out_splits.push_back(py::cast<bool>(split));
+  std::size_t count = spmd->devices.size();
+  for (py::handle item : py::cast<py::sequence>(parts[1])) spmd->rows.push_back(parse_rows(item, count));
+  for (py::handle item : py::cast<py::sequence>(parts[2])) spmd->owners.push_back(parse_rows(item, count));
+  for (const std::vector<int>& rows : spmd->rows) {
+    bool outside = std::any_of(rows.begin(), rows.end(), [](int row) { return row < 0; });
+    if (!rows.empty() && (rows.size() != count || outside)) refuse("spmd gives a row of a leaf to each device");
+  }
+  for (const std::vector<int>& owners : spmd->owners) {
+    for (std::size_t k = 0; k < owners.size(); ++k) {
+      bool again = std::find(owners.begin(), owners.begin() + static_cast<std::ptrdiff_t>(k), owners[k]) !=
+                   owners.begin() + static_cast<std::ptrdiff_t>(k);
+      if (owners[k] < 0 || static_cast<std::size_t>(owners[k]) >= count || again) {
+        refuse("spmd stacks the parts of different devices");
+      }
+    }
+  }
   if (py::len(parts) > 3 && !parts[3].is_none()) {
     for (py::handle sharding : py::cast<py::sequence>(parts[3])) spmd->shardings.push_back(own(sharding));
   }
@@ -238,7 +263,7 @@ void check_spmd(Plan& plan) {
   Spmd& spmd = *plan.spmd;
   if (!plan.mutates.empty()) refuse("an spmd plan writes no argument in place");
   if (plan.kernels) refuse("an spmd plan has no kernels");
-  if (spmd.out_splits.size() != plan.results.size()) refuse("spmd says of each result whether it is stacked");
+  if (spmd.owners.size() != plan.results.size()) refuse("spmd says of each result whether it is stacked");
   if (!spmd.shardings.empty() && spmd.shardings.size() != plan.results.size()) refuse("spmd has a sharding per result");
   for (std::size_t k = 0; k < plan.results.size(); ++k) {
     const Result& result = plan.results[k];
@@ -247,7 +272,7 @@ void check_spmd(Plan& plan) {
       continue;
     }
     auto leaf = static_cast<std::size_t>(result.leaf);
-    if (leaf >= spmd.splits.size() || spmd.splits[leaf] != spmd.out_splits[k]) {
+    if (leaf >= spmd.rows.size() || spmd.rows[leaf] != spmd.owners[k]) {
       refuse("a result that is an argument is stacked as the argument is split");
     }
   }

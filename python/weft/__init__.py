@@ -18,10 +18,14 @@ from weft.runtime.devices import (
     device_count,
     device_get,
     device_put,
+    device_put_replicated,
+    device_put_sharded,
     devices,
     effects_barrier,
     local_device_count,
     local_devices,
+    process_count,
+    process_index,
 )
 
 __version__ = "0.1.0"
@@ -29,15 +33,18 @@ __version__ = "0.1.0"
 __all__ = [
     "Array", "CompileError", "Device", "ShapeDtypeStruct", "StagingError", "block_until_ready", "check_grads",
     "checkpoint", "checkpoint_policies", "clear_caches", "config", "custom_jvp", "custom_vjp", "debug_nans",
-    "default_backend", "default_device", "device_count", "device_get", "device_put", "devices", "disable_jit",
+    "default_backend", "default_device", "device_count", "device_get", "device_put",
+    "device_put_replicated", "device_put_sharded", "devices", "disable_jit",
     "effects_barrier", "enable_x64", "ensure_compile_time_eval", "eval_shape", "export", "grad", "hessian", "hvp",
     "io_callback", "jacfwd",
     "jacobian", "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "make_ir", "make_jaxpr",
-    "named_call", "named_scope", "pure_callback", "remat", "typeof", "value_and_grad", "vjp", "vmap",
+    "make_mesh", "named_call", "named_scope", "pmap", "process_count", "process_index", "pure_callback", "remat",
+    "shard_map", "typeof", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
 _SUBMODULES = (
-    "ad_checkpoint", "debug", "dlpack", "dtypes", "experimental", "lax", "nn", "numpy", "random", "scipy", "test_util",
+    "ad_checkpoint", "debug", "distributed", "dlpack", "dtypes", "experimental", "lax",
+    "nn", "numpy", "random", "scipy", "sharding", "test_util",
     "tree", "tree_util",
 )  # fmt: skip
 
@@ -63,10 +70,13 @@ _LATER = {
     "io_callback": "weft.api.callbacks",
     "make_ir": "weft.api.shapes",
     "make_jaxpr": "weft.api.shapes",
+    "make_mesh": "weft.sharding",
     "named_call": "weft.api.naming",
     "named_scope": "weft.api.naming",
+    "pmap": "weft.api.pmap",
     "pure_callback": "weft.api.callbacks",
     "remat": "weft.api.checkpoint",
+    "shard_map": "weft.api.shard_map",
     "typeof": "weft.api.shapes",
 }
 

@@ -154,7 +154,8 @@ class Collective:
         op: str,
         groups: Sequence[Sequence[int]] | None = None,
         perm: Sequence[tuple[int, int]] | None = None,
-        outer: Callable[[np.ndarray], Any] | None = None,
+        outer: Callable[[list[np.ndarray], list[np.ndarray]], Any] | None = None,
+        first: int = 0,
     ) -> None: ...
 
 class Dispatcher:

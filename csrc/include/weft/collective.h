@@ -17,9 +17,8 @@ struct Collective {
   const char* name;
   std::vector<std::vector<int>> groups;    // of device numbers; none: one group of all
   std::vector<std::pair<int, int>> moves;  // of ppermute: from which place of the group to which
-  Ref outer;                               // joins what was reduced here with other processes, or null
-
-  bool reduces() const { return operation <= Operation::pmin; }
+  Ref outer;                               // does it across processes, given lists of all operands and results; or null
+  int first = 0;                           // of axis_index: what the first device's is
 };
 
 extern PyTypeObject* collective_type;  // weft._runtime.Collective

@@ -34,6 +34,7 @@ class Gang final : public Task {
   void work() override;
   // After `work` of one that is not queued: false with the Python error. Needs the GIL.
   bool succeeded();
+  void tell_others();
 
   // From within part `rank`; a status.
   int meet(int rank, const Collective& collective, int count, const WeftView* views);

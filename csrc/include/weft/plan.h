@@ -129,10 +129,10 @@ class Cost {
 // How a plan's entry, which is compiled for one device's part, runs on several at once.
 struct Spmd {
   std::vector<Device*> devices;
-  std::vector<bool> splits;      // by leaf: device k gets row k, not all of it
-  std::vector<bool> out_splits;  // by result: stacked, not device 0's
-  std::vector<Ref> shardings;    // by result, or none
-  bool meets = false;            // it has collectives
+  std::vector<std::vector<int>> rows;    // by leaf: which row of its leading axis each device gets; none: all of it
+  std::vector<std::vector<int>> owners;  // by result: the devices whose parts are stacked; none: it is device 0's
+  std::vector<Ref> shardings;            // by result, or none
+  bool meets = false;                    // it has collectives
 };
 
 struct Plan {

@@ -10,6 +10,7 @@ from weft import _runtime
 from weft.runtime import Plan, hostcalls
 from weft.runtime.devices import devices as devices_of
 from weft.runtime.devices import gpus
+from weft.runtime.sharding import PmapSharding
 from weft.runtime.watched import ABSENT
 
 if TYPE_CHECKING:
@@ -116,7 +117,13 @@ def recipe_of(program: Program, meta: dict[str, Any], device: dict[str, Any] | N
 def spmd(spread: Spread) -> tuple[Any, ...]:
     """How a program is spread, as the plan takes it."""
     every = devices_of("cpu")
-    return [every[k] for k in spread.topology.devices], spread.splits, spread.outs
+    devices = tuple([every[k] for k in spread.topology.devices])
+    return (
+        devices,
+        spread.splits,
+        spread.outs,
+        [PmapSharding(devices, None if parts is None else 0) for parts in spread.outs],
+    )
 
 
 def holds(guards: Guards, table: Sequence[int]) -> bool:

@@ -8,13 +8,16 @@ import math
 import operator
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from weft import _runtime
 from weft.runtime import eager
 from weft.runtime.missing import MISSING
+
+if TYPE_CHECKING:
+    from weft.runtime.sharding import Shard, Sharding
 
 #: The functions of `weft.numpy` that operators are, by their names in the module `operator`.
 _NAMES = {
@@ -352,9 +355,32 @@ class Array(_runtime.ArrayBase):
 
     # -- what JAX's arrays have ------------------------------------------------------------------------------------
 
+    @property
+    def sharding(self) -> Sharding:
+        """How the array is divided over devices."""
+        from weft.runtime.sharding import SingleDeviceSharding
+
+        return self._sharding or SingleDeviceSharding(self.device)
+
     def devices(self) -> set[_runtime.Device]:
         """The devices that hold the elements."""
-        return {self.device}
+        return self._sharding.device_set if self._sharding is not None else {self.device}
+
+    @property
+    def addressable_shards(self) -> list[Shard]:
+        """The pieces of the devices of this process."""
+        from weft.runtime.sharding import shards_of
+
+        return shards_of(self, self.sharding)
+
+    @property
+    def global_shards(self) -> list[Shard]:
+        """The pieces of all devices."""
+        return self.addressable_shards
+
+    def addressable_data(self, index: int) -> Array:
+        """The piece of a device."""
+        return self.addressable_shards[index].data  # type: ignore[no-any-return]
 
     @property
     def weak_type(self) -> bool:
@@ -363,13 +389,13 @@ class Array(_runtime.ArrayBase):
 
     @property
     def is_fully_addressable(self) -> bool:
-        """True: the array lies on a device of this process."""
+        """True: the array lies on devices of this process."""
         return True
 
     @property
     def is_fully_replicated(self) -> bool:
-        """True: the array lies on one device."""
-        return True
+        """Whether each of its devices has the whole array."""
+        return self._sharding is None or self._sharding.is_fully_replicated
 
     def is_deleted(self) -> bool:
         """False: memory is freed with the last reference."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,12 +11,15 @@ import numpy as np
 
 from weft import _runtime
 from weft._runtime import Device
-from weft.runtime import eager
+from weft.runtime import eager, processes
 from weft.runtime.array import Array
+from weft.runtime.sharding import PmapSharding, Sharding, SingleDeviceSharding
 
 __all__ = [
     "Device", "block_until_ready", "default_backend", "default_device", "device_count", "device_get", "device_put",
-    "devices", "effects_barrier", "local_device_count", "local_devices",
+    "device_put_replicated", "device_put_sharded",
+    "devices", "effects_barrier", "local_device_count", "local_devices", "placed",
+    "process_count", "process_index",
 ]  # fmt: skip
 
 
@@ -70,19 +73,19 @@ def _find_cublas(driver: str) -> None:
 
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
     """The devices of this process: all of them."""
-    if process_index not in (None, 0):
-        raise ValueError(f"Unknown process_index {process_index}")
+    if process_index not in (None, processes.index()):
+        raise ValueError(f"Unknown process_index {process_index}: a process knows its own devices")
     return devices(backend)
 
 
 def device_count(backend: str | None = None) -> int:
-    """How many devices a platform has."""
-    return len(devices(backend))
+    """How many devices of a platform there are, in all processes."""
+    return len(devices(backend)) * processes.count()
 
 
 def local_device_count(backend: str | None = None) -> int:
     """How many devices of a platform this process has: all of them."""
-    return device_count(backend)
+    return len(devices(backend))
 
 
 def default_backend() -> str:
@@ -114,7 +117,7 @@ def default_device(device: Device | str | None) -> Iterator[None]:
         _runtime.set_default_device(before)
 
 
-def device_put(x: Any, device: Device | None = None) -> Any:
+def device_put(x: Any, device: Device | Sharding | None = None) -> Any:
     """Data on a device.
 
     Parameters
@@ -122,7 +125,8 @@ def device_put(x: Any, device: Device | None = None) -> Any:
     x
         An array or number, or a container of them, which is copied leaf by leaf.
     device
-        Where to: what is computed from the result runs there. Absent, arrays stay where they are and others go to the
+        Where to: what is computed from the result runs there. A sharding says which devices have which pieces (of CPU
+        devices, which share memory, nothing is copied). Absent, arrays stay where they are and others go to the
         default device, from where they go along with arrays that were put somewhere.
 
     Returns
@@ -136,6 +140,8 @@ def device_put(x: Any, device: Device | None = None) -> Any:
     >>> weft.device_put([1.0, 2.0], weft.devices("cpu")[0])
     [Array(1.), Array(2.)]
     """
+    if isinstance(device, Sharding):
+        return _map(lambda leaf: placed(leaf, device), x)
     _checked(device)
 
     def put(leaf: Any) -> Any:
@@ -144,6 +150,68 @@ def device_put(x: Any, device: Device | None = None) -> Any:
         return leaf if isinstance(leaf, Array) else _runtime.device_put(leaf, _runtime.default_device(), False)
 
     return _map(put, x)
+
+
+def placed(x: Any, sharding: Sharding) -> Array:
+    """An array with its elements divided as a sharding says.
+
+    Raises
+    ------
+    ValueError
+        An axis is not divisible by the number of pieces.
+    """
+    if isinstance(sharding, SingleDeviceSharding):
+        return device_put(x, sharding.device)  # type: ignore[no-any-return]
+    if any(d.platform != "cpu" for d in sharding.device_set):
+        raise NotImplementedError("arrays are divided over CPU devices only")
+    array = x if isinstance(x, Array) else _runtime.device_put(x, _runtime.cpu_device(), False)
+    sharding.devices_indices_map(array.shape)  # which checks it
+    made: Array = array._reshaped(array.shape)
+    made._sharding = sharding
+    return made
+
+
+def device_put_sharded(shards: Sequence[Any], devices: Sequence[Device]) -> Any:
+    """Pieces, one for each device, as one array (or tree of arrays) with a leading axis for the devices.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.device_put_sharded([1.0], weft.devices("cpu")[:1])
+    Array([1.])
+    """
+    from weft import tree_util
+
+    if not isinstance(shards, Sequence):
+        raise TypeError(f"device_put_sharded `shards` input must be a sequence; got {type(shards)}")
+    if len(shards) != len(devices):
+        raise ValueError(f"len(shards) = {len(shards)} must equal len(devices) = {len(devices)}.")
+    sharding = PmapSharding(tuple(devices))
+    return tree_util.tree_map(lambda *parts: placed(np.stack([np.asarray(p) for p in parts]), sharding), *shards)
+
+
+def device_put_replicated(x: Any, devices: Sequence[Device]) -> Any:
+    """A copy of an array (or tree of arrays) for each device, with a leading axis for the devices.
+
+    Examples
+    --------
+    >>> import weft
+    >>> weft.device_put_replicated({"w": 1.0}, weft.devices("cpu")[:1])
+    {'w': Array([1.])}
+    """
+    if not isinstance(devices, Sequence) or not devices:
+        raise ValueError("`devices` argument to `device_put_replicated must be a non-empty sequence.")
+    return device_put_sharded([x] * len(devices), devices)
+
+
+def process_index() -> int:
+    """The number of this process among those that `weft.distributed.initialize` joined."""
+    return processes.index()
+
+
+def process_count() -> int:
+    """How many processes `weft.distributed.initialize` joined; 1 without it."""
+    return processes.count()
 
 
 def device_get(x: Any) -> Any:

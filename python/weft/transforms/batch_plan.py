@@ -50,11 +50,17 @@ class Plan:
     too, so that each lane runs its own loop. Everything batched grows only, which makes the iteration end.
 
     Communication over the mapped axis (``axis`` is its name) is never bound to a lane: all lanes take part in it.
+
+    ``apart``: nothing is lifted, each lane is a device that runs the whole function. What matters then is which values
+    differ between devices, and that these do not decide whether devices meet.
     """
 
-    def __init__(self, f: Function, batched: Iterable[Var], call_flags: CallFlags, axis: str | None = None) -> None:
+    def __init__(
+        self, f: Function, batched: Iterable[Var], call_flags: CallFlags, axis: str | None = None, apart: bool = False
+    ) -> None:
         self.batched: set[Var] = set(batched)
         self._axis = axis
+        self._apart = apart
         self._meets: dict[Stmt, bool] = {}
         self.bound: set[Stmt] = set()
         self.regions: dict[Block, tuple[Region, ...]] = {}
@@ -114,7 +120,8 @@ class Plan:
     def _block(self, b: Block) -> None:
         for s in b.stmts:
             self._stmt(s)
-        self.regions[b] = self._find_regions(b)
+        if not self._apart:
+            self.regions[b] = self._find_regions(b)
 
     def _stmt(self, s: Stmt) -> None:
         bound = any(self.ragged(o.type) for o in s.outs)
@@ -127,6 +134,7 @@ class Plan:
                 if stat or bound or any(map(self.is_batched, s.args)):
                     self._mark(s.outs)
                     bound |= stat or s.prim.batch is None or s.prim.dependent_results > 0 or s.prim.effect == "io"
+                    bound &= not self._apart
             case For():
                 n = len(s.inits)
                 carries = s.body.params[1:]
@@ -183,7 +191,7 @@ class Plan:
 
     def _binds(self, b: Block) -> bool:
         """Whether a block holds a statement that binds the loop around it to its lane."""
-        return any(s in self.bound or (isinstance(s, If) and any(map(self._binds, sub_blocks(s)))) for s in b.stmts)
+        return not self._apart and any(s in self.bound or (isinstance(s, If) and any(map(self._binds, sub_blocks(s)))) for s in b.stmts)
 
     # -- regions ---------------------------------------------------------------------------------------------------
 

