@@ -22,6 +22,8 @@ ALLOWED: dict[str, set[str]] = {
     "tree": {"tree_util"},
     "tree_util": {"trees"},
     "trees": set(),
+    "distributed": {"runtime"},
+    "sharding": {"runtime"},
     "debug": {"api", "frontend", "staged", "ir"},
     "experimental": {"api"},
     "ir": {"primitives"},  # the parser reads the table of primitives

@@ -34,7 +34,9 @@ class Cluster:
 
 #: Stated by their makers: NVLink 4 has 450 GB/s in each direction per GPU, NDR InfiniBand 400 Gb/s per port and GPU.
 #: Latencies are those that NCCL's and MPI's own tests show on such machines, launch of the kernel included.
-NCCL = Cluster("8 GPUs of a machine on NVLink 4, machines on NDR InfiniBand (NCCL)", 8, Link(6e-6, 360e9), Link(12e-6, 46e9))
+NCCL = Cluster(
+    "8 GPUs of a machine on NVLink 4, machines on NDR InfiniBand (NCCL)", 8, Link(6e-6, 360e9), Link(12e-6, 46e9)
+)
 MPI = Cluster("machines of 2 sockets on 100 Gb/s Ethernet (MPI)", 2, Link(1e-6, 10e9), Link(15e-6, 11e9))
 
 
@@ -90,7 +92,9 @@ def main() -> None:
         for n in (4e3, 1e6, 100e6, 2.6e9):
             label = f"{n / 1e6:g} MB" if n >= 1e6 else f"{n / 1e3:g} kB"
             print(f"| {label} | " + " | ".join(f"{all_reduce(n, p, c) * 1e3:.3g} ms" for p in DEVICES) + " |")
-        print("\n| weak scaling, nothing overlapped (half overlapped) | " + " | ".join(f"{p:,}" for p in DEVICES) + " |")
+        print(
+            "\n| weak scaling, nothing overlapped (half overlapped) | " + " | ".join(f"{p:,}" for p in DEVICES) + " |"
+        )
         print("|---" * (len(DEVICES) + 1) + "|")
         for job in JOBS:
             cells = [f"{efficiency(job, p, c):.2f} ({efficiency(job, p, c, 0.5):.2f})" for p in DEVICES]

@@ -17,7 +17,9 @@ DTYPES = [np.dtype(c) for c in "?bhilBHILefdFD"]
 
 
 def check(op, whole, perm=None, **attrs):
-    want = REGISTRY[op].numpy(whole, axis="i", **({"perm": perm} if perm is not None else {"groups": None}), **attrs)[mine]
+    want = REGISTRY[op].numpy(whole, axis="i", **({"perm": perm} if perm is not None else {"groups": None}), **attrs)[
+        mine
+    ]
     results = [np.full_like(w, 7) for w in want]
     exchange(op, perm, list(whole[mine]), results)
     for r, w in zip(results, want, strict=True):

@@ -246,6 +246,7 @@ def test_by_cost_long_calls_are_queued():
     f = weft.jit(lambda x: wnp.sin(wnp.cos(wnp.sin(x))))
     x = wnp.ones(2_000_000)
     f(x).block_until_ready()
+    _runtime._inject("delay", 0, 1, 0.5)  # only queued calls are delayed, so that one is caught at it
     y = f(x)
     assert not y.is_ready()
     assert not (y[:3] + f(y)[:3]).tolist() == []

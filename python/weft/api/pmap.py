@@ -13,7 +13,8 @@ from weft.runtime.devices import local_device_count
 
 if TYPE_CHECKING:
     from weft.frontend.stage import Program
-    from weft.runtime import Device, Signature
+    from weft.runtime import Signature
+    from weft.runtime.devices import Device
 
 
 def pmap(

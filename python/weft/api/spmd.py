@@ -139,6 +139,9 @@ class Part:
         self._out_names = out_names
         self.out_names: list[Any] = []
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.stage_call(args, kwargs)
+
     def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Stage the function with the axes' names bound; all results are new arrays."""
         from weft.api.staging import state

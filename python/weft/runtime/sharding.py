@@ -353,7 +353,8 @@ class NamedSharding(Sharding):
                     pieces *= self.mesh.shape[n]
                 length = size // pieces
                 slices.append(slice(number * length, (number + 1) * length) if names else slice(None))
-            found[self.mesh.devices[place]] = tuple(slices)
+            device: Any = self.mesh.devices[place]
+            found[device] = tuple(slices)
         return found
 
     @property

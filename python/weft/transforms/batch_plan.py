@@ -191,7 +191,9 @@ class Plan:
 
     def _binds(self, b: Block) -> bool:
         """Whether a block holds a statement that binds the loop around it to its lane."""
-        return not self._apart and any(s in self.bound or (isinstance(s, If) and any(map(self._binds, sub_blocks(s)))) for s in b.stmts)
+        return not self._apart and any(
+            s in self.bound or (isinstance(s, If) and any(map(self._binds, sub_blocks(s)))) for s in b.stmts
+        )
 
     # -- regions ---------------------------------------------------------------------------------------------------
 

@@ -295,7 +295,6 @@ def test_plans_that_are_refused(kernels):
         (("psum", ((0, 1), (1, 2))), "each device once"),
         (("ppermute",), "has a perm"),
         (("psum", None, [(0, 1)]), "has a perm"),
-        (("all_gather", None, None, print), "only psum, pmax and pmin"),
     ]:
         with pytest.raises(ValueError, match=message):
             Collective(*arguments)
@@ -438,32 +437,52 @@ def test_rows_and_columns(jitted):
         np.testing.assert_allclose(np.asarray(f(x)), np.stack([x.mean(0)] * 8))
 
 
-@pytest.mark.parametrize("op", ["psum", "pmax"])
+@pytest.mark.parametrize("op", ["psum", "pmax", "all_gather"])
 def test_beyond_the_process(jitted, op):
     seen = []
 
-    def outer(view):
-        seen.append(view.copy())
-        view *= 10.0
+    def outer(operands, results):
+        seen.append(np.stack(operands))
+        for k, (a, r) in enumerate(zip(operands, results, strict=True)):
+            r[...] = 10.0 * a.sum() + k
 
     f = jitted(
         body("f8", 1, 1, SAME), results=[("array", "f8", 1, "weft", -1, dims_of(1))], tree=LEAF,
         host=[Collective(op, ((0, 1), (2, 3)), None, outer)], spmd=spmd(4, (True,)),
     )  # fmt: skip
     x = draw("f8", (4, 3))
-    local = meaning(op, x, ((0, 1), (2, 3)), None)
-    np.testing.assert_array_equal(f(x), local * 10.0)
-    assert sorted(map(tuple, seen)) == sorted([tuple(local[0]), tuple(local[2])])
+    want = 10.0 * x.sum(axis=1)[:, None] + np.array([0.0, 1.0, 0.0, 1.0])[:, None]
+    np.testing.assert_allclose(f(x), np.tile(want, (1, 3)))
+    assert sorted(v.tolist() for v in seen) == sorted([x[:2].tolist(), x[2:].tolist()])
+    told = []
 
-    def broken(view):
-        raise ConnectionError("gone")
+    class Broken:
+        def __call__(self, operands, results):
+            raise ConnectionError("gone")
+
+        def failed(self, error):
+            told.append(str(error))
 
     g = jitted(
         body("f8", 1, 1, SAME), results=[("array", "f8", 1, "weft", -1, dims_of(1))], tree=LEAF,
-        host=[Collective(op, None, None, broken)], spmd=spmd(4, (True,)),
+        host=[Collective(op, None, None, Broken())], spmd=spmd(4, (True,)),
     )  # fmt: skip
     with pytest.raises(ConnectionError, match="gone"):
         g(x).tolist()
+    assert told == ["gone"]
+
+
+@pytest.mark.parametrize("rows", [(0, 0, 1, 1), (1, 0, 1, 0)])
+def test_devices_that_share_rows(jitted, rows):
+    f = jitted(
+        body("f8", 1, 1, SAME), results=[("array", "f8", 1, "weft", -1, dims_of(1))], tree=LEAF,
+        host=[Collective("psum", ((0, 1), (2, 3)))], spmd=spmd(4, (rows,), ((2, 0),)),
+    )  # fmt: skip
+    x = draw("f8", (2, 3))
+    parts = x[list(rows)]
+    np.testing.assert_allclose(f(x), np.stack([parts[2] + parts[3], parts[0] + parts[1]]))
+    with pytest.raises(ValueError, match="no leading axis of size 2"):
+        f(draw("f8", (4, 3)))
 
 
 def test_two_threads(jitted):
