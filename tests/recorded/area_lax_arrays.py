@@ -44,6 +44,8 @@ CASES = [
     case("gather_windows", lambda j, x: j.lax.gather(x, PAIRS, numbers(j, (2, 3), (), (0, 1)), (2, 3), mode="clip"), X, grad=True, vmap=True),
     case("gather_swapped", lambda j, x: j.lax.gather(x, PAIRS, numbers(j, (0,), (1,), (1, 0)), (2, 1), mode="clip"), X, grad=True),
     case("gather_batched", lambda j, x: j.lax.gather(x, np.array([[[1], [2]], [[0], [9]]]), numbers(j, (2,), (1,), (1,), (0,), (0,)), (1, 1, 4), mode="clip"), T, grad=True),
+    case("gather_one", lambda j, x: j.lax.gather(x, np.array([2, 1]), numbers(j, (), (0, 1), (0, 1)), (1, 1), mode="clip"), X, grad=True, vmap=True),
+    case("scatter_one", lambda j, x: j.lax.scatter_add(x, np.array([2, 1]), x[0, 0], scatter_numbers(j, (), (0, 1), (0, 1)), mode="clip"), X, grad=True, vmap=True),
     case("gather_int", lambda j, x: j.lax.gather(x, I2, numbers(j, (1,), (0,), (0,)), (1, 4), mode="fill"), np.arange(12, dtype=np.int32).reshape(3, 4)),
     case("index_take", lambda j, x: [j.lax.index_take(x, (np.array([2, 0]),), (0,)), j.lax.index_take(x, (np.array([2, 0]), np.array([1, 3])), (0, 1))], X, grad=True),
     *[case(n, scattered(n), X, ROWS, grad=True, vmap=n != "scatter_mul") for n in ("scatter_add", "scatter_sub")],

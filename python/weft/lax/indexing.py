@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import weft.numpy as wnp
-from weft.ir.nodes import Gather
+from weft.ir.nodes import At, Gather
 from weft.lax.operands import array, error, same_dtype, text
 from weft.lax.regions import apply, count
 from weft.staged.value import Staged
@@ -219,7 +219,8 @@ def gather(
         x, indices, _ints(d.offset_dims), _ints(d.collapsed_slice_dims), _ints(d.start_index_map), together, counts
     )
     inside = places.limited()
-    out = apply("index", x, *places.arrays(), spec=(Gather(),) * x.ndim, mode="fast") if x.ndim else x
+    spec = (Gather() if places.shape else At(),) * x.ndim
+    out = apply("index", x, *places.arrays(), spec=spec, mode="fast") if x.ndim else x
     if how is GatherScatterMode.FILL_OR_DROP and inside is not None:
         out = wnp.where(inside, out, _fill(x.dtype, fill_value))
     return out
