@@ -74,7 +74,7 @@ class PartitionSpec:
         return hash(("PartitionSpec", self.partitions))
 
     def __repr__(self) -> str:
-        return f"PartitionSpec({', '.join(map(repr, self.partitions))})"
+        return f"PartitionSpec{self.partitions!r}"
 
     def __reduce__(self) -> Any:
         return PartitionSpec, self.partitions
