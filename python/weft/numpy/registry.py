@@ -45,7 +45,10 @@ MODULES: defaultdict[str, dict[str, Callable[..., Any]]] = defaultdict(dict)
 PUBLIC = MODULES["weft.numpy"]
 
 #: Modules of other packages whose functions are understood, and the modules of weft that have functions of their names.
-FOREIGN = {"scipy.special": "weft.scipy.special", "scipy.linalg": "weft.scipy.linalg"}
+FOREIGN = {
+    f"scipy.{name}": f"weft.scipy.{name}"
+    for name in ("fft", "integrate", "linalg", "ndimage", "optimize", "signal", "special", "stats")
+}
 
 #: The public function with the meaning of each NumPy callable.
 MEANINGS: dict[Any, Callable[..., Any]] = {}

@@ -3,7 +3,9 @@
 import importlib
 from typing import Any
 
-_SUBMODULES = ("linalg", "special", "stats")
+_SUBMODULES = (
+    "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "special", "stats",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
