@@ -17,6 +17,14 @@ from weft.api import written
 XS = np.arange(1.0, 5.0)
 
 
+class Tagged:
+    def __init__(self, value: Any, tag: str) -> None:
+        self.value, self.tag = value, tag
+
+
+weft.tree_util.register_pytree_node(Tagged, lambda t: ((t.value,), t.tag), lambda tag, c: Tagged(c[0], tag))
+
+
 def add(c, x):
     return c + x, c * x
 
@@ -198,6 +206,7 @@ CASES: list[tuple[Any, type[Exception], str]] = [
     (lambda: lax.scan(lambda c, x: ({"a": c["a"]}, x), {"a": 1.0, "b": 2.0}, XS), TypeError, "a dict with keys ['a', 'b']"),
     (lambda: lax.scan(lambda c, x: ((c[0], [c[1][0] + x]), x), (0.0, [np.float32(1)]), XS), TypeError, "carry[1][0] has type float32[], but the corresponding output has type float64[], so the dtypes do not match"),
     (lambda: lax.scan(lambda c, x: (XS, x), 0.0, XS), TypeError, "so the shapes do not match"),
+    (lambda: lax.scan(lambda c, x: (Tagged(c.value, "b"), x), Tagged(0.0, "a"), XS), TypeError, "the input carry carry is a Tagged with 'a', but the carry output is a Tagged with 'b'"),
     (lambda: lax.scan(lambda c, x: c, 0.0, XS), TypeError, "scan body output must be a pair (carry, y), got float64[]"),
     (lambda: lax.scan(lambda c, x: (c, x, x), 0.0, XS), TypeError, "got a tuple of length 3"),
     (lambda: lax.scan(add, 0.0, (XS, XS[:3])), ValueError, "scan got values with different leading axis sizes: 4, 3."),

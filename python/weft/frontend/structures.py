@@ -115,12 +115,15 @@ def aligned(a: Tree, b: Tree, leaves: Iterator[Any], names: tuple[str, str], pat
     keys = a.kind is dict and b.kind is dict and sorted(a.fixed, key=str) == sorted(b.fixed, key=str)
     same = a.kind == b.kind and len(a.children) == len(b.children) and (keys or _equal(a.fixed, b.fixed))
     if not same:
-        raise Differs(f"{names[0]}{path} is {kind_text(a)}, but {names[1]}{path} is {kind_text(b)}")
+        mine, theirs = kind_text(a), kind_text(b)
+        if mine == theirs:  # of one class: it is what is fixed in them
+            mine, theirs = f"{mine} with {a.fixed!r}", f"{theirs} with {b.fixed!r}"
+        raise Differs(f"{names[0]}{path} is {mine}, but {names[1]}{path} is {theirs}")
     if keys:
-        mine = {k: [next(leaves) for _ in leaf_types(c)] for k, c in zip(b.fixed, b.children, strict=True)}
-        theirs = dict(zip(b.fixed, b.children, strict=True))
+        found = {k: [next(leaves) for _ in leaf_types(c)] for k, c in zip(b.fixed, b.children, strict=True)}
+        others = dict(zip(b.fixed, b.children, strict=True))
         for (step, child), k in zip(_steps(a), a.fixed, strict=True):
-            yield from aligned(child, theirs[k], iter(mine[k]), names, path + step)
+            yield from aligned(child, others[k], iter(found[k]), names, path + step)
         return
     for (step, x), y in zip(_steps(a), b.children, strict=True):
         yield from aligned(x, y, leaves, names, path + step)
