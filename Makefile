@@ -10,7 +10,7 @@ NATIVE := CMakeLists.txt pyproject.toml $(shell find csrc third_party -type f -n
 CXX_FILES = $(shell find csrc -name '*.h' -o -name '*.cpp')
 export WEFT_CACHE_DIR ?= $(CURDIR)/.weft-cache
 
-.PHONY: demo test random bench lint format sanitize clean
+.PHONY: demo test random bench lint format sanitize sanitize-threads clean
 .NOTPARALLEL:
 
 demo: $(VENV)/.demo
@@ -52,8 +52,18 @@ sanitize:
 	  WEFT_CACHE_DIR=$(CURDIR)/.weft-cache/sanitize \
 	  .venv-sanitize/bin/python -m pytest -q -p no:cacheprovider $(SANITIZED)
 
+# The queues under the thread sanitizer. Python itself is not instrumented: its lock is seen as any other. Kernels are not
+# either: only the runtime's own accesses are watched.
+THREADED := tests/queues tests/runtime/test_calls.py
+sanitize-threads:
+	@$(MAKE) --no-print-directory VENV=.venv-threads \
+	  INSTALL="-C cmake.define.WEFT_SANITIZE=thread -C cmake.define.WEFT_WERROR=ON" .venv-threads/.test
+	@LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so)" TSAN_OPTIONS=exitcode=66:history_size=5:die_after_fork=0:suppressions=$(CURDIR)/csrc/tsan.txt \
+	  WEFT_CACHE_DIR=$(CURDIR)/.weft-cache/threads \
+	  .venv-threads/bin/python -m pytest -q -p no:cacheprovider -p no:faulthandler $(THREADED)
+
 clean:
-	rm -rf build .venv .venv-sanitize .weft-cache
+	rm -rf build .venv .venv-sanitize .venv-threads .weft-cache
 
 # Build requirements live in the environment, so that a rebuild is incremental.
 $(VENV)/.base:

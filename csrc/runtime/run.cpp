@@ -115,7 +115,7 @@ int Run::call(void** inputs, const npy_intp* sizes) {
   if (plan_.heavy) {
     saved_ = PyEval_SaveThread();
     status = plan_.entry(this, inputs, targets.data(), table);
-    PyEval_RestoreThread(saved_);
+    take_gil_back(saved_);
   } else {
     status = plan_.entry(this, inputs, targets.data(), table);
   }
@@ -178,7 +178,7 @@ int Run::host_entry(WeftContext* context, int id, int count, const WeftView* vie
   if (!self.plan_.heavy) {
     status = self.call_host(id, count, views);
   } else if (!in_parallel()) {
-    PyEval_RestoreThread(self.saved_);
+    take_gil_back(self.saved_);
     status = self.call_host(id, count, views);
     self.saved_ = PyEval_SaveThread();
   } else {

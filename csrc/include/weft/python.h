@@ -13,6 +13,8 @@
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
 
+#include <unistd.h>
+
 #include <utility>
 
 namespace weft {
@@ -41,6 +43,18 @@ class Ref {
  private:
   PyObject* object_ = nullptr;
 };
+
+// PyEval_RestoreThread, but in a program that ends: a daemon's thread then stays here. Python would unwind its stack
+// without the GIL, through destructors that need it.
+inline void take_gil_back(PyThreadState* state) {
+#if PY_VERSION_HEX >= 0x030D0000
+  bool ending = Py_IsFinalizing() != 0;
+#else
+  bool ending = _Py_IsFinalizing() != 0;
+#endif
+  while (__builtin_expect(ending, 0)) pause();
+  PyEval_RestoreThread(state);
+}
 
 // Holds a pending Python error aside while clean-up code runs, and puts it back.
 class SavedError {
