@@ -54,7 +54,7 @@ int DeviceRun::call(void** inputs, const npy_intp* sizes) {
   if (status == WEFT_OK && !faulted_) status = fetch();
   if (status == WEFT_OK && !faulted_ && failure_ && pending_) status = settle();
   if (status == WEFT_OK && !faulted_) mark();
-  PyEval_RestoreThread(saved_);
+  take_gil_back(saved_);
   if (faulted_ && !failed_) {
     set_device_error(DeviceError(fault_, no_memory_));
     return WEFT_ERROR;
@@ -191,7 +191,7 @@ void* DeviceRun::result_entry(WeftContext* context, int k, int rank, const weft_
 
 int DeviceRun::host_entry(WeftContext* context, int id, int count, const WeftView* views) {
   DeviceRun& self = of(context);
-  PyEval_RestoreThread(self.saved_);
+  take_gil_back(self.saved_);
   int status = self.call_host(id, count, views);
   self.saved_ = PyEval_SaveThread();
   return status;
