@@ -24,7 +24,7 @@ IMPORTS = (
     ("import weft.numpy as wnp", "import jax.numpy as wnp"), ("import weft\n", "import jax\n"),
     ("from weft import", "from jax import"), ("weft.", "jax."),
 )  # fmt: skip
-EXAMPLES = ("introduction", "state_and_trees")
+EXAMPLES = ("introduction", "parallel", "state_and_trees")
 
 
 def record_example(name: str) -> None:

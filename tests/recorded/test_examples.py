@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+import weft
+
 HERE = Path(__file__).parent
 
 #: Lines that differ, by how they begin: JAX's, and weft's.
@@ -19,6 +21,7 @@ DIFFERENT = {
         "noisy is called with JitTracer": "noisy is called with 3.0",
         "9.0": "9.0\nnoisy is called with 4.0",
     },
+    "parallel": {},
     "state_and_trees": {
         "compiled: [1, 1, 1]": "compiled: ",
         "1 leaves: [Array(": "1 leaves: [Array([1, 2, 3])] PyTreeDef(*)",
@@ -36,6 +39,7 @@ def load(name: str) -> Any:
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_prints_what_jax_prints(name, capsys):
+    weft.config.cpu_devices = 8
     load(name).main()
     found = capsys.readouterr().out.splitlines()
     differences = dict(DIFFERENT[name])

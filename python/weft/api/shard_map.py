@@ -12,7 +12,7 @@ from weft.api.config import config
 from weft.api.jit import jit
 from weft.api.pmap import Spreading
 from weft.api.spmd import Topology
-from weft.api.vmap import Names, check_count, prefix_axes, structure, vmap
+from weft.api.vmap import Names, prefix_axes, structure, vmap
 from weft.runtime import processes
 from weft.runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
 
@@ -132,7 +132,7 @@ class ShardMapped:
             raise NotImplementedError("shard_map across processes: use pmap, whose axis goes through all of them")
         if config.debug_nans or find_toolchain() is None:
             return self._alone(*args)
-        parts = _each(self.in_specs, args, lambda x, spec: self._divided(x, spec, True))
+        parts = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, True))
         found = self._stacked(*parts)
         return _each(self.out_specs, found, lambda x, spec: self._placed(self._whole(x, spec, True), spec))
 
@@ -150,11 +150,18 @@ class ShardMapped:
                 g, in_axes=_map_specs(place, self._per_argument(args)), out_axes=_map_specs(place, self.out_specs),
                 axis_name=name, axis_size=size,
             )  # fmt: skip
-        parts = _each(self.in_specs, args, lambda x, spec: self._divided(x, spec, False))
+        parts = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, False))
         return _each(self.out_specs, g.stage_call(parts, {}), lambda x, spec: self._whole(x, spec, False))
 
     def _per_argument(self, args: tuple[Any, ...]) -> Any:
-        return (self.in_specs,) * len(args) if isinstance(self.in_specs, PartitionSpec) else tuple(self.in_specs)
+        if isinstance(self.in_specs, PartitionSpec):
+            return (self.in_specs,) * len(args)
+        if len(self.in_specs) != len(args):
+            raise ValueError(
+                "shard_map in_specs must be one PartitionSpec, or a structure of them for each positional argument:"
+                f" {len(self.in_specs)} for {len(args)}"
+            )
+        return tuple(self.in_specs)
 
     # -- whole arrays and pieces -----------------------------------------------------------------------------------
 
@@ -277,7 +284,6 @@ class _Stacked(Spreading):
         topology = Topology(tuple(mesh.shape.items()), tuple([d.id for d in mesh.devices.flat]))
         args = structure(signature.args, signature.leaves)
         specs = self.mapped._per_argument(args.children)
-        check_count(specs, len(args.children), "shard_map")
         return topology, prefix_axes(_map_specs(self._divides, specs), args, "shard_map in_specs")
 
     def out_names(self, tree: Any) -> list[Any]:
