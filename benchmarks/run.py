@@ -6,6 +6,7 @@ import sys
 
 import aot
 import coldstart
+import devices
 import dispatch
 import eager
 import emission
@@ -19,6 +20,7 @@ GROUPS = {
     "without jit, and trees of arrays": eager,
     "programs": programs,
     "gradients": gradients,
+    "many devices": devices,
     "ahead of time": aot,
     "CUDA text": emission,
 }
