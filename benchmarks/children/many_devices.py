@@ -130,8 +130,8 @@ def overlap():
         assert not y.is_ready() or _runtime.queueing() == "never"
         y.block_until_ready()
     _runtime.set_thread_count(threads)
-    row("work of the host while a device computes", {"weft": statistics.median(beside), "alone": statistics.median(alone)},
-        slower=1.05)  # fmt: skip
+    seconds = {"weft": statistics.median(beside), "alone": statistics.median(alone)}
+    row("work of the host while a device computes", seconds, slower=1.05)
 
 
 for figure in (step_of_eight, bandwidth, training, overlap):
