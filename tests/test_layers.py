@@ -36,7 +36,7 @@ ALLOWED: dict[str, set[str]] = {
     "staged": {"ir", "primitives"},
     "numpy": {"staged", "ir", "primitives", "runtime"},
     "lax": {"api", "frontend", "numpy", "scipy", "staged", "ir", "primitives", "runtime", "tree", "tree_util"},
-    "scipy": {"api", "lax", "numpy", "staged", "ir", "primitives", "runtime"},
+    "scipy": {"api", "lax", "nn", "numpy", "random", "staged", "ir", "primitives", "runtime", "tree_util"},
     "nn": {"lax", "numpy", "random", "scipy"},
     "random": {"api", "lax", "numpy", "staged", "tree_util", "ir", "primitives", "runtime"},
     "frontend": {"staged", "numpy", "ir", "primitives", "runtime"},

@@ -90,5 +90,13 @@ CASES = [
     *[case(f"mode_{a}", lambda j, x, a=a: tuple(j.scipy.stats.mode(x, a)), DATA * 1.0) for a in (0, 1, None)],
     case("mode_kept", lambda j, x: tuple(j.scipy.stats.mode(x, 1, keepdims=True)), DATA * 1.0),
     *[case(f"sem_{a}", lambda j, x, a=a: j.scipy.stats.sem(x, a), DATA * 1.0, grad=True) for a in (0, 1, None)],
+    *[
+        case(f"kde_{m}", lambda j, x, m=m: j.scipy.stats.gaussian_kde(x, m)(X), UP, grad=True, rtol=1e-7)
+        for m in (None, "silverman", 0.3)
+    ],
+    case("kde_2", lambda j, x, w: j.scipy.stats.gaussian_kde(x, weights=w).logpdf(COV), X.reshape(2, 4), UP[:4], grad=True, rtol=1e-7),
+    case("kde_box", lambda j, x: j.scipy.stats.gaussian_kde(x).integrate_box_1d(0.0, 2.0), X, grad=True, rtol=1e-7),
+    case("kde_gauss", lambda j, x: j.scipy.stats.gaussian_kde(x).integrate_gaussian(X[:2], COV), X.reshape(2, 4), rtol=1e-7),
+    case("kde_kde", lambda j, x: j.scipy.stats.gaussian_kde(x).integrate_kde(j.scipy.stats.gaussian_kde(x[:, 1:] + 1)), X.reshape(2, 4), rtol=1e-7),
     case("sem_omit", lambda j, x: j.scipy.stats.sem(x, nan_policy="omit"), np.array([1.0, np.nan, 0.0, 2.0])),
 ]  # fmt: skip

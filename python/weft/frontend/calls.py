@@ -127,7 +127,7 @@ def call(
         return call(fn.func, (*head, *args), {**keywords, **kwargs}, node=node, frame=frame)
     if isinstance(fn, types.MethodType) and fn.__func__.__module__ in _NATIVE:
         return native(fn, args, kwargs)
-    if isinstance(fn, types.MethodType) and not is_library(fn.__func__):
+    if isinstance(fn, types.MethodType) and not is_library(fn.__func__) and handler_of(fn) is None:
         return call(fn.__func__, (fn.__self__, *args), kwargs, node=node, frame=frame)
     handler = handler_of(fn)
     if handler is not None:

@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import sys
+import types
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -302,7 +303,21 @@ def native(function: Any) -> Callable[..., Any] | None:
             if callable(public):
                 NUMPY[function] = _plain(public)
                 return NUMPY[function]
-    return None
+    return _of_distribution(function)
+
+
+def _of_distribution(function: Any) -> Callable[..., Any] | None:
+    """What stands for a method of one of SciPy's distributions, as ``scipy.stats.norm.pdf`` is."""
+    stats = sys.modules.get("scipy.stats")
+    if stats is None or not isinstance(function, types.MethodType):
+        return None
+    owner = function.__self__
+    name = getattr(owner, "name", None)
+    if not isinstance(name, str) or getattr(stats, name, None) is not owner:
+        return None
+    family = getattr(importlib.import_module("weft.scipy.stats"), name, None)
+    public = getattr(family, function.__name__, None)
+    return _plain(public) if callable(public) else None
 
 
 def _plain(public: Callable[..., Any]) -> Callable[..., Any]:

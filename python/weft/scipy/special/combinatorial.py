@@ -203,8 +203,8 @@ def binom(x: Any, y: Any) -> Any:
     Examples
     --------
     >>> from weft.scipy import special
-    >>> float(special.binom(0.5, 2.0))
-    -0.125
+    >>> float(special.binom(5.0, 2.0))
+    10.0
     """
     x, y = floating("binom", x, y)
     rest = x - y

@@ -52,8 +52,8 @@ def log_ndtr(x: Any, series_order: int = 3) -> Any:
     Examples
     --------
     >>> from weft.scipy import special
-    >>> float(special.log_ndtr(float("inf")))
-    0.0
+    >>> float(special.log_ndtr(float("-inf")))
+    -inf
     """
     (x,) = floating("log_ndtr", x)
     low = x < 0
