@@ -451,7 +451,8 @@ bool Gang::succeeded() {
 
 PyObject* run_spmd(Plan& plan, Frame& frame) {
   Held<Gang> gang(new Gang(plan, argument_bytes(frame)));
-  bool open = queueing() != Queueing::never && queues_open();
+  // A callback may itself wait for calls on these devices: it runs in the caller's thread.
+  bool open = queueing() != Queueing::never && queues_open() && !plan.ordered;
   double bytes = 0;
   bool queued = open && wants_queue(plan, frame, &bytes);
   if (!queued && frame.pending && !wait_for_arguments(frame)) return nullptr;

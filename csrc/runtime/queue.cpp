@@ -131,9 +131,10 @@ void Queues::serve() {
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     ++idle_;
-    work_.wait(lock, [&] { return stopping_ || !ready_.empty(); });
+    work_.wait(lock, [&] { return stopping_ || (!ready_.empty() && active_ < thread_count()); });
     --idle_;
     if (ready_.empty()) return;
+    ++active_;
     Task* task = ready_.front();
     ready_.pop_front();
     task->begun_ = true;
@@ -143,6 +144,7 @@ void Queues::serve() {
     computing.fetch_sub(1, std::memory_order_relaxed);
     drop(task);
     lock.lock();
+    --active_;
   }
 }
 

@@ -75,7 +75,7 @@ class Queues {
   std::vector<std::thread> threads_;
   std::vector<CpuEvent*> unseen_;
   std::size_t idle_ = 0, tasks_ = 0;
-  int waiters_ = 0;
+  int waiters_ = 0, active_ = 0;
   bool stopping_ = false;
 };
 

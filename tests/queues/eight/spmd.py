@@ -520,6 +520,37 @@ def test_soak(jitted):
     assert y.shape == (8, 20)
 
 
+def test_callbacks_may_wait_for_the_same_devices(jitted):
+    _runtime.set_queueing("always")
+    double = weft.jit(lambda x: x * 2.0)
+    x = weft.device_put(wnp.ones(3), CPU[1])
+    double(x).block_until_ready()
+    seen = []
+    f = jitted(
+        "ctx->host(ctx, 0, 0, 0); *(double*)out[0] = 1.0;", results=[("scalar", "f8", 0, "weft", -1)], tree=LEAF,
+        host=[lambda: seen.append(double(x).tolist())], ordered=True, spmd=spmd(4, ()),
+    )  # fmt: skip
+    assert f().tolist() == [1.0] * 4
+    assert seen == [[2.0] * 3] * 4
+
+
+def test_fewer_threads(jitted):
+    _runtime.set_queueing("always")
+    f = loop(jitted, 8)
+    x, zeros = np.ones((8, 20)), np.zeros(8, int)
+    f(x, zeros, 5).block_until_ready()
+    count = _runtime.thread_count()
+    try:
+        for threads in (1, count, 1):
+            _runtime.set_thread_count(threads)
+            for _ in range(20):
+                y = f(x, zeros, 2)
+                assert _runtime.computing_threads() <= count
+            assert y[0, 0] == 16.0
+    finally:
+        _runtime.set_thread_count(count)
+
+
 def test_queued_runs_return_at_once(jitted):
     _runtime.set_queueing("always")
     f = loop(jitted, 8)
