@@ -12,6 +12,8 @@ from weft.nn.functions import softmax
 from weft.scipy.arguments import as_array, quiet, truth
 from weft.scipy.sums import logsumexp
 
+_einsum: Any = wnp.einsum
+
 
 def _four(x: Any, name: str) -> Any:
     x = as_array(x)
@@ -111,7 +113,7 @@ def dot_product_attention(
         )
     query = wnp.reshape(query, (b, t, k, n // k, h))
     wide = wnp.promote_types(query.dtype, np.float32)
-    logits = wnp.einsum("btkgh,bskh->bkgts", query.astype(wide), key.astype(wide))
+    logits = _einsum("btkgh,bskh->bkgts", query.astype(wide), key.astype(wide))
     logits = logits * wnp.asarray(1 / wnp.sqrt(wnp.asarray(h)) if scale is None else scale, dtype=wide)
     if bias is not None:
         logits = (logits + _grouped(_four(bias, "bias"), k, n // k)).astype(wide)
@@ -127,7 +129,7 @@ def dot_product_attention(
     for allowed in _allowed(t, s, truth(is_causal, "is_causal"), window, queries, keys, mask):
         logits = wnp.where(allowed, logits, floor)
     weights = softmax(logits).astype(key.dtype)
-    found = wnp.reshape(wnp.einsum("bkgts,bskh->btkgh", weights, value), (b, t, n, h))
+    found = wnp.reshape(_einsum("bkgts,bskh->btkgh", weights, value), (b, t, n, h))
     if queries is not None:
         found = wnp.where((wnp.arange(t) < queries[:, None])[:, :, None, None], found, 0)
     found = found[0] if single else found

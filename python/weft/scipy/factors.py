@@ -12,7 +12,7 @@ from weft.scipy.arguments import as_array, inexact, quiet
 from weft.scipy.lanes import over
 from weft.scipy.triangular import cho_solve, solve_triangular
 
-_LA = wnp.linalg
+_LA: Any = wnp.linalg
 
 
 def _adjoint(a: Any) -> Any:

@@ -11,6 +11,8 @@ import numpy as np
 import weft.numpy as wnp
 from weft.scipy.arguments import inexact, quiet
 
+_FFT: Any = wnp.fft
+
 
 def _checked(name: str, type: int, norm: Any) -> None:
     if type != 2:
@@ -59,7 +61,7 @@ def dct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: Any = None) 
     order = np.concatenate([np.arange(0, size, 2), np.arange(size - 1 - size % 2, 0, -2)])
     k = np.arange(size)
     turn = wnp.asarray(2 * np.exp(-0.5j * math.pi * k / size))
-    found = (wnp.fft.fft(x[..., order]) * turn).real.astype(x.dtype)
+    found = (_FFT.fft(x[..., order]) * turn).real.astype(x.dtype)
     if norm == "ortho":
         found = found * wnp.asarray(_orthogonal(size), dtype=x.dtype)
     return wnp.moveaxis(found, -1, axis)
@@ -82,7 +84,7 @@ def idct(x: Any, type: int = 2, n: Any = None, axis: int = -1, norm: Any = None)
     turn = wnp.asarray(0.5 * np.exp(0.5j * math.pi * k / size))
     # the other half of the spectrum follows by symmetry
     mirrored = wnp.concatenate([wnp.zeros_like(x[..., :1]), wnp.flip(x[..., 1:], -1)], axis=-1)
-    line = wnp.fft.ifft((x - 1j * mirrored) * turn).real.astype(x.dtype)
+    line = _FFT.ifft((x - 1j * mirrored) * turn).real.astype(x.dtype)
     order = np.concatenate([np.arange(0, size, 2), np.arange(size - 1 - size % 2, 0, -2)])
     return wnp.moveaxis(line[..., np.argsort(order)], -1, axis)
 

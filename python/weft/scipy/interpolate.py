@@ -80,7 +80,7 @@ def _interpolated(grid: tuple[Any, ...], values: Any, xi: Any, method: str, fill
         outside = outside | (at < rising[0]) | (at > rising[-1])
         nearest = low + (part > 0.5)
         sides.append([(nearest, None)] if method == "nearest" else [(low, 1 - part), (low + 1, part)])
-    total = None
+    total: Any = None
     for corner in itertools.product(*sides):
         term = values[tuple([index for index, _ in corner])]
         for _, weight in corner:

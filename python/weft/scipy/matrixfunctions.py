@@ -19,12 +19,13 @@ _DOUBLE = (
     64764752532480000.0, 32382376266240000.0, 7771770303897600.0, 1187353796428800.0, 129060195264000.0,
     10559470521600.0, 670442572800.0, 33522128640.0, 1323241920.0, 40840800.0, 960960.0, 16380.0, 182.0, 1.0,
 )  # fmt: skip
+_LA: Any = wnp.linalg
 _NORMS = {4: 3.925724783138660, 8: 5.371920351148152}
 
 
 def _approximation(a: Any, width: int) -> tuple[Any, Any]:
     """The odd and the even part of Padé's approximation."""
-    b = _SINGLE if width == 4 else _DOUBLE
+    b: tuple[float, ...] = _SINGLE if width == 4 else _DOUBLE
     one, square = wnp.eye(a.shape[-1], dtype=a.dtype), a @ a
     powers = [one, square]
     for _ in range(2):
@@ -77,7 +78,7 @@ def expm(A: Any, *, upper_triangular: bool = False, max_squarings: int = 16) -> 
     count = wnp.ceil(wnp.log2(wnp.where(fine & (size > _NORMS[width]), size, _NORMS[width]) / _NORMS[width]))
     odd, even = _approximation(a / wnp.exp2(count), width)
     left, right = even - odd, even + odd
-    low = solve_triangular(left, right, check_finite=False) if upper_triangular else wnp.linalg.solve(left, right)
+    low = solve_triangular(left, right, check_finite=False) if upper_triangular else _LA.solve(left, right)
     found = _squared(low, wnp.minimum(count, max_squarings).astype(np.int64))
     return wnp.where((count <= max_squarings) & fine, found, np.nan)
 

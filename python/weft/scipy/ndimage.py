@@ -70,15 +70,15 @@ def map_coordinates(input: Any, coordinates: Sequence[Any], order: int, mode: st
             inside = (index >= 0) & (index < size) if mode == "constant" else None
             row.append((_MODES[mode](index, size), inside, weight))
         choices.append(row)
-    total = None
+    total: Any = None
     for corner in itertools.product(*choices):
         value = x[tuple([index for index, _, _ in corner])]
-        weight: Any = 1
+        factor: Any = 1
         for _, inside, part in corner:
             if inside is not None:
                 value = wnp.where(inside, value, wnp.asarray(cval, dtype=x.dtype))
-            weight = weight * part
-        term = weight * value
+            factor = factor * part
+        term = factor * value
         total = term if total is None else total + term
     return (_round(total) if x.dtype.kind in "iu" else total).astype(x.dtype)
 

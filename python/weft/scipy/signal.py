@@ -10,6 +10,7 @@ import numpy as np
 import weft.numpy as wnp
 from weft.scipy.arguments import as_array, inexact, quiet
 
+_FFT: Any = wnp.fft
 _MODES = ("full", "same", "valid")
 _WHY = dict.fromkeys(("stft", "istft", "csd", "welch"), "spectra of segments are not there yet: see weft.numpy.fft")
 
@@ -36,9 +37,9 @@ def _spectral(a: Any, b: Any, axes: list[int]) -> Any:
     """The full convolution by Fourier transforms."""
     sizes = [int(a.shape[k]) + int(b.shape[k]) - 1 for k in axes]
     if a.dtype.kind == "c":
-        return wnp.fft.ifftn(wnp.fft.fftn(a, sizes, axes) * wnp.fft.fftn(b, sizes, axes), sizes, axes).astype(a.dtype)
-    product = wnp.fft.rfftn(a, sizes, axes) * wnp.fft.rfftn(b, sizes, axes)
-    return wnp.fft.irfftn(product, sizes, axes).astype(a.dtype)
+        return _FFT.ifftn(_FFT.fftn(a, sizes, axes) * _FFT.fftn(b, sizes, axes), sizes, axes).astype(a.dtype)
+    product = _FFT.rfftn(a, sizes, axes) * _FFT.rfftn(b, sizes, axes)
+    return _FFT.irfftn(product, sizes, axes).astype(a.dtype)
 
 
 @quiet

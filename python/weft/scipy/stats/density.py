@@ -12,6 +12,8 @@ from weft.scipy.sums import logsumexp
 from weft.scipy.triangular import solve_triangular
 from weft.tree_util import register_pytree_node_class
 
+_LA: Any = wnp.linalg
+
 
 @register_pytree_node_class
 class gaussian_kde:
@@ -59,7 +61,7 @@ class gaussian_kde:
         rest = self.dataset - wnp.sum(self.weights * self.dataset, 1, keepdims=True)
         spread = (self.weights * rest) @ rest.T / (1 - wnp.sum(self.weights**2))
         self.covariance = spread * factor**2
-        self.inv_cov = wnp.linalg.inv(spread) / factor**2
+        self.inv_cov = _LA.inv(spread) / factor**2
 
     def tree_flatten(self) -> tuple[tuple[Any, ...], None]:
         """Its arrays."""
@@ -89,7 +91,7 @@ class gaussian_kde:
             if x.shape[0] != 1 or x.shape[1] != self.d:
                 raise ValueError(f"the points have {x.shape[0]} dimensions, and the data {self.d}")
             x = wnp.reshape(x, (-1, 1))
-        low = wnp.linalg.cholesky(self.covariance)
+        low = _LA.cholesky(self.covariance)
         a = solve_triangular(low, self.dataset, lower=True, check_finite=False)
         b = solve_triangular(low, x, lower=True, check_finite=False)
         far = wnp.sum((a[:, :, None] - b[:, None, :]) ** 2, 0)
@@ -161,7 +163,7 @@ class gaussian_kde:
 
 def _normal_logs(cov: Any, gaps: Any) -> Any:
     """Logarithms of the normal density of columns."""
-    low = wnp.linalg.cholesky(cov)
+    low = _LA.cholesky(cov)
     z = solve_triangular(low, gaps, lower=True, check_finite=False)
     size = wnp.sum(wnp.log(wnp.diagonal(low))) + gaps.shape[0] * (0.5 * math.log(2 * math.pi))
     return -0.5 * wnp.sum(z * z, 0) - size

@@ -13,6 +13,7 @@ from weft.scipy.special import gammaln, xlogy
 from weft.scipy.stats.families import PACKAGE, Family
 from weft.scipy.triangular import solve_triangular
 
+_LA: Any = wnp.linalg
 dirichlet = Family("dirichlet", "Dirichlet's distribution.")
 multinomial = Family("multinomial", "the multinomial distribution.")
 multivariate_normal = Family("multivariate_normal", "the normal distribution of vectors.")
@@ -102,7 +103,7 @@ def multivariate_normal_logpdf(x: Any, mean: Any, cov: Any, allow_singular: Any 
         return -0.5 * wnp.sum(y * y, -1) / cov - size
     if cov.ndim < 2 or cov.shape[-1] != n or cov.shape[-2] != n:
         raise ValueError("multivariate_normal.logpdf(): cov must be a matrix of the mean's length")
-    low = wnp.linalg.cholesky(cov)
+    low = _LA.cholesky(cov)
     if cov.ndim == 2 and y.ndim > 1:
         flat = wnp.reshape(y, (-1, n))
         z = wnp.reshape(solve_triangular(low, flat.T, lower=True, check_finite=False).T, y.shape)
