@@ -6,6 +6,7 @@ but next to a zero that is not at 0, where the error is some units of the larges
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -161,11 +162,17 @@ _BERNOULLI = (
 )  # fmt: skip
 
 
+@functools.cache
+def _taylor_of_lgamma() -> tuple[float, ...]:
+    """``(-1)**k * (zeta(k) - 1) / k`` from k = 2 on."""
+    return tuple([float(_zeta_positive(np.float64(k), np.float64(2))) * (-1) ** k / k for k in range(2, 40)])
+
+
 def _lgamma_near_two(z: Any) -> Any:
     """lgamma(2 + z) for z in [-0.5, 0.5]: its Taylor series, whose coefficients are ``(zeta(k) - 1) / k``."""
     total = np.zeros_like(z)
-    for k in reversed(range(2, 40)):
-        total = (float(_zeta_positive(np.float64(k), np.float64(2))) * (-1) ** k / k + total) * z
+    for factor in reversed(_taylor_of_lgamma()):
+        total = (factor + total) * z
     return z * (1 - np.euler_gamma) + total * z
 
 
