@@ -52,6 +52,8 @@ COSINE = [
 CASES = [
     *SIGNAL,
     *COSINE,
+    case("vq", lambda j, x, b: j.scipy.cluster.vq.vq(x, b), POINTS, POINTS[:3] + 0.1, grad=True, vmap=True),
+    case("vq_1", lambda j, x, b: j.scipy.cluster.vq.vq(x, b), POINTS[:, 0].copy(), POINTS[:3, 1].copy()),
     case("dctn", lambda j, x: j.scipy.fft.dctn(x), IMAGE, grad=True, vmap=True),
     case("idctn", lambda j, x: j.scipy.fft.idctn(x, axes=(1,), norm="ortho"), IMAGE, grad=True),
     case("convolve_fft", lambda j, a, b: j.scipy.signal.convolve(a, b, method="fft"), Y[0], K1, grad=True),

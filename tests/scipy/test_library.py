@@ -15,7 +15,7 @@ import weft
 from weft.scipy import fft, integrate, interpolate, linalg, ndimage, optimize, signal, special, stats
 
 MODULES = (
-    "factors", "fft", "integrate", "interpolate", "matrices", "matrixfunctions", "ndimage", "optimize.bfgs", "signal",
+    "cluster.vq", "factors", "fft", "integrate", "interpolate", "matrices", "matrixfunctions", "ndimage", "optimize.bfgs", "signal",
     "special.bessel", "special.combinatorial", "special.distributions", "special.elementary", "special.harmonics",
     "stats.density", "stats.summary", "sums",
 )  # fmt: skip

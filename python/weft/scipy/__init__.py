@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 _SUBMODULES = (
-    "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "special", "stats",
+    "cluster", "fft", "integrate", "interpolate", "linalg", "ndimage", "optimize", "signal", "special", "stats",
 )  # fmt: skip
 
 
