@@ -23,6 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "tree_util": {"trees"},
     "trees": set(),
     "distributed": {"runtime"},
+    "ops": {"numpy"},
     "sharding": {"runtime"},
     "debug": {"api", "frontend", "staged", "ir"},
     "experimental": {"api"},

@@ -44,7 +44,7 @@ __all__ = [
 
 _SUBMODULES = (
     "ad_checkpoint", "debug", "distributed", "dlpack", "dtypes", "experimental", "lax",
-    "nn", "numpy", "random", "scipy", "sharding", "test_util",
+    "nn", "numpy", "ops", "random", "scipy", "sharding", "test_util",
     "tree", "tree_util",
 )  # fmt: skip
 

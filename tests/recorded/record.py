@@ -46,7 +46,7 @@ def main(wanted: list[str]) -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
-    for name in ("numpy", "lax", "random", "nn", "tree", "tree_util", "scipy.special", "scipy.linalg", "scipy.stats",
+    for name in ("numpy", "lax", "ops", "random", "nn", "tree", "tree_util", "scipy.special", "scipy.linalg", "scipy.stats",
                  "scipy.signal", "scipy.optimize", "scipy.ndimage", "scipy.integrate", "scipy.interpolate",
                  "scipy.fft", "scipy.cluster.vq"):  # fmt: skip
         importlib.import_module(f"jax.{name}")
