@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import threading
 import time
@@ -355,6 +356,7 @@ def test_soak(x):
         w, total = step(w, x)
     weft.effects_barrier()
     after = _runtime.pool_statistics()
-    assert after["from_system"] - before["from_system"] < 100
+    if "WEFT_SANITIZE" not in os.environ:  # there the pool keeps nothing
+        assert after["from_system"] - before["from_system"] < 100
     np.testing.assert_allclose(np.asarray(w), 2.0 * np.arange(float(N)))
     assert total.is_ready()

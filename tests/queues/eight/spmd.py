@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from typing import Any
@@ -516,7 +517,8 @@ def test_soak(jitted):
     for _ in range(2000):
         y = f(y, zeros, 2) * 0.0625
     weft.effects_barrier()
-    assert _runtime.pool_statistics()["from_system"] - before["from_system"] < 100
+    if "WEFT_SANITIZE" not in os.environ:  # there the pool keeps nothing
+        assert _runtime.pool_statistics()["from_system"] - before["from_system"] < 100
     assert y.shape == (8, 20)
 
 
