@@ -42,7 +42,7 @@ format: $(VENV)/.lint
 
 # The runtime and generated code under the address and undefined-behaviour sanitizers, in an environment of its own.
 # Leaks are not looked for: the interpreter itself leaks at exit.
-SANITIZED := tests/runtime tests/codegen $(wildcard tests/programs)
+SANITIZED := tests/runtime tests/queues tests/codegen $(wildcard tests/programs)
 sanitize:
 	@$(MAKE) --no-print-directory VENV=.venv-sanitize \
 	  INSTALL="-C cmake.define.WEFT_SANITIZE=ON -C cmake.define.WEFT_WERROR=ON" .venv-sanitize/.test
