@@ -314,3 +314,13 @@ def test_derivatives_of_weft_functions_are_weft_arrays():
     assert type(weft.grad(lambda x: np.sum(np.sin(x)))(np.ones(3))) is np.ndarray
     _, pull = weft.vjp(lambda x: wnp.sum(x * 2), np.ones(3))
     assert isinstance(pull(1.0)[0], weft.Array)
+
+
+def test_functions_of_the_module_operator():
+    import operator
+
+    assert weft.jit(operator.add)(1.0, 2.0) == 3.0
+    np.testing.assert_array_equal(weft.vmap(operator.mul)(np.arange(3.0), np.arange(3.0)), [0.0, 1.0, 4.0])
+    np.testing.assert_array_equal(weft.jit(operator.matmul)(np.eye(2), np.ones(2)), [1.0, 1.0])
+    assert weft.grad(operator.pow)(3.0, 2.0) == 6.0
+    assert not weft.jit(operator.lt)(2.0, 1.0)

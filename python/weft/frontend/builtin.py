@@ -404,7 +404,7 @@ def getattr_(x: Any, name: str, *default: Any) -> Any:
     """``getattr``."""
     from weft.frontend import expressions
 
-    frame = _state().frames[-1]
+    frame = _state().frame
     try:
         return expressions.attribute(x, name, frame.parsed.node, frame)
     except (AttributeError, StagingError):
@@ -488,7 +488,7 @@ def _binary_operator(fn: Any) -> None:
     def apply(x: Any, y: Any) -> Any:
         from weft.frontend import expressions
 
-        frame = _state().frames[-1]
+        frame = _state().frame
         if fn in arith.BINARY and not is_staged(x, y) and not _custom(x, y):
             return fn(x, y)
         if fn in (operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge):

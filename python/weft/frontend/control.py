@@ -16,9 +16,8 @@ import gast
 from weft.errors import StagingError, located
 from weft.frontend import calls, source
 from weft.frontend.capture import extend
-from weft.frontend.frame import Frame, StagedFunction, StagedMethod
+from weft.frontend.frame import StagedFunction, StagedMethod
 from weft.frontend.merge import AlwaysRaises, bound, branch, existed, mark_now
-from weft.frontend.source import Parsed
 from weft.frontend.structures import (
     Differs,
     Values,
@@ -325,9 +324,6 @@ def while_loop(cond_fun: Any, body_fun: Any, init: Any) -> Any:
 # -- branches --------------------------------------------------------------------------------------------------------
 
 
-_NOWHERE = Parsed(gast.Pass(), "<weft.lax>", "cond", frozenset(), frozenset())
-
-
 def cond(pred: Any, funs: Sequence[Any], operands: Sequence[Any]) -> Any:
     """The first function's value where ``pred`` holds, else the second's."""
     thunks = [_call(f, operands) for f in funs]
@@ -368,7 +364,7 @@ def _branch(v: Any, thunks: Sequence[Callable[[], Any]], funs: Sequence[Any], na
 
     if not isinstance(v, Staged):
         return thunks[0 if v else 1]()
-    frame = s.frames[-1] if s.frames else Frame(_NOWHERE, globals_={}, origin=None)
+    frame = s.frame
     node: Any = gast.Pass()
     if s.loc is not None:
         node.lineno, node.col_offset = s.loc.line, s.loc.col

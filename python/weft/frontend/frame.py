@@ -6,6 +6,8 @@ import collections
 from dataclasses import dataclass, field
 from typing import Any
 
+import gast
+
 from weft.errors import StagingError
 from weft.frontend.source import Parsed
 from weft.ir.nodes import Loc
@@ -38,6 +40,9 @@ class Maybe:
     def __init__(self, value: Any, defined: Staged) -> None:
         self.value = value
         self.defined = defined
+
+
+_NOWHERE = Parsed(gast.Pass(), "<weft>", "weft", frozenset(), frozenset())
 
 
 class Frame:
@@ -205,6 +210,11 @@ class State(Context):
     captures: Any = None
     arguments: set[Any] = field(default_factory=set)
     replicating: bool = False  # inside a function of pieces whose derivatives are to be those of the whole program
+
+    @property
+    def frame(self) -> Frame:
+        """The innermost function's variables; outside all of the user's functions, an empty frame."""
+        return self.frames[-1] if self.frames else Frame(_NOWHERE, globals_={}, origin=None)
 
     def own(self, obj: Any) -> Any:
         """Note that a container was made by this staging, and may be changed by it."""

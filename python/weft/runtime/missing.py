@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 _CHANGE = "arrays are immutable"
-_ONE = "an array lies on one device, x.device"
 
 #: The names, and what an AttributeError says of each.
 MISSING: dict[str, str] = {
@@ -31,7 +30,7 @@ MISSING: dict[str, str] = {
         "dumps": "write pickle.dumps(x)",
         "tofile": "write numpy.asarray(x).tofile(file)",
         "newbyteorder": "elements have the machine's byte order; x.byteswap() swaps them",
-        "format": _ONE,
+        "format": "arrays are row-major",
         "delete": "memory is freed with the last reference: del x",
         "aval": "x.shape and x.dtype say it",
         "traceback": "where an array was made is not kept",
