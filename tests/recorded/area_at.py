@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from cases import Case, case
+from recorded_cases import Case, case
 
 X = np.linspace(0.5, 3.0, 12).reshape(3, 4)
 I = np.array([2, 7, -1, -9, 0])  # noqa: E741

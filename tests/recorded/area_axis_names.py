@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from cases import Case, case
+from recorded_cases import Case, case
 
 X = np.arange(12.0).reshape(4, 3) / 4 - 1.0
 SQUARE = np.sin(np.arange(32.0)).reshape(4, 4, 2)

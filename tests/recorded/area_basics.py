@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 X = np.linspace(-2.0, 2.0, 12).reshape(3, 4)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 V = np.linspace(0.5, 2.0, 5)
 X = np.sin(np.arange(12.0)).reshape(3, 4)

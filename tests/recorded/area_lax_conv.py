@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 
 def image(*shape: int) -> Any:

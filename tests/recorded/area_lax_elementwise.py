@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 X = np.linspace(0.05, 0.95, 12).reshape(3, 4)
 Y = np.linspace(0.8, 0.1, 12).reshape(3, 4)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 X = np.sin(np.arange(12.0) * 1.7).reshape(3, 4)
 T = np.sin(np.arange(30.0) * 1.3).reshape(2, 3, 5)

@@ -6,7 +6,7 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 
 def flow(j):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import Case, case
+from recorded_cases import Case, case
 
 F32 = np.float32
 SHAPE = (3, 3, 4, 5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 X = np.sin(np.arange(12.0)).reshape(6, 2)
 IDS = np.array([0, 2, 0, 7, 1, 2])

@@ -7,7 +7,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 
 def mcmc(j):
@@ -417,6 +417,7 @@ CASES = [
         dc,
         assoc,
         dyn,
+        lbfgs,
         hvp,
         checkpoint,
     )

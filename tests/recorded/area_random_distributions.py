@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 K = np.array([0, 42], np.uint32)
 L = np.array([4026531840, 305419896], np.uint32)

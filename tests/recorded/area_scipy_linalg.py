@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 R = np.random.default_rng(0)
 A = R.normal(size=(4, 4)) + 3 * np.eye(4)

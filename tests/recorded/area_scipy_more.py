@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 R = np.random.default_rng(0)
 Y, X = R.normal(size=(3, 5)), np.sort(R.normal(size=5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from cases import Case, case
+from recorded_cases import Case, case
 
 X = np.array([-3.7, -1.2, -0.31, 0.04, 0.5, 1.37, 2.9, 6.5])
 UP = np.array([0.04, 0.31, 0.5, 1.37, 2.9, 6.5, 14.2, 31.0])

@@ -6,7 +6,7 @@ import collections
 from typing import Any
 
 import numpy as np
-from cases import case
+from recorded_cases import case
 
 X = np.linspace(-1.0, 1.0, 6).reshape(2, 3)
 Y = np.arange(3.0)

@@ -50,7 +50,7 @@ def main(wanted: list[str]) -> None:
                  "scipy.signal", "scipy.optimize", "scipy.ndimage", "scipy.integrate", "scipy.interpolate",
                  "scipy.fft", "scipy.cluster.vq"):  # fmt: skip
         importlib.import_module(f"jax.{name}")
-    from cases import leaves, total
+    from recorded_cases import leaves, total
 
     for name in wanted or EXAMPLES:
         if name in EXAMPLES:

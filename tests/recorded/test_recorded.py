@@ -1,4 +1,4 @@
-"""weft against results that JAX recorded (see `cases.py`)."""
+"""weft against results that JAX recorded (see `recorded_cases.py`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import weft
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from cases import Case, leaves, total  # noqa: E402
+from recorded_cases import Case, leaves, total  # noqa: E402
 
 AREAS = sorted(p.stem.removeprefix("area_") for p in HERE.glob("area_*.py"))
 CASES = [(area, c) for area in AREAS for c in importlib.import_module(f"area_{area}").CASES]

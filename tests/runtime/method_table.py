@@ -77,7 +77,8 @@ CALLS: dict[str, list[str]] = {
 #: Attributes that need another answer than NumPy's array of the same bytes, or that NumPy has not; tested apart.
 APART = {
     "at", "block_until_ready", "byteswap", "committed", "copy_to_host_async", "device", "devices", "is_deleted",
-    "is_fully_addressable", "is_fully_replicated", "is_ready", "ptp", "sort", "to_device", "tobytes", "weak_type",
+    "addressable_data", "addressable_shards", "global_shards", "sharding", "is_fully_addressable",
+    "is_fully_replicated", "is_ready", "ptp", "sort", "to_device", "tobytes", "weak_type",
 }  # fmt: skip
 
 #: Those of NumPy's arrays (2.4) and of JAX's (0.10).

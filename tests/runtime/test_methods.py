@@ -63,7 +63,7 @@ def test_missing_ones_say_what_to_write(name: str) -> None:
         getattr(wnp.ones(3), name)
 
 
-@pytest.mark.parametrize("name", ["fill", "flags", "strides", "sharding", "put", "partition"])
+@pytest.mark.parametrize("name", ["fill", "flags", "strides", "format", "put", "partition"])
 def test_missing_ones_in_compiled_code(name: str) -> None:
     run = function([f"x.{name}(1)" if name in ("fill", "partition") else f"x.{name}"])
     with pytest.raises((StagingError, TypeError, AttributeError)) as caught:

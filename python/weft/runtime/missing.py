@@ -51,6 +51,10 @@ COMPILED: dict[str, str] = {
     "dumps": "return the array",
     "device": "compiled code runs where its arguments lie",
     "devices": "compiled code runs where its arguments lie",
+    "sharding": "compiled code runs where its arguments lie",
+    "addressable_shards": "compiled code runs where its arguments lie",
+    "addressable_data": "compiled code runs where its arguments lie",
+    "global_shards": "compiled code runs where its arguments lie",
     "resize": "write x = np.resize(x, shape)",
 }
 
