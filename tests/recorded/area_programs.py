@@ -417,7 +417,6 @@ CASES = [
         dc,
         assoc,
         dyn,
-        lbfgs,
         hvp,
         checkpoint,
     )
