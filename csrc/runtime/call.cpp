@@ -224,7 +224,12 @@ PyObject* run(Plan& plan, Frame& frame) {
   if (__builtin_expect(plan.spmd != nullptr, 0)) return run_spmd(plan, frame);
   double bytes = 0;
   if (plan.queues && (plan.heavy || frame.pending || queueing() == Queueing::always)) {
-    if (wants_queue(plan, frame, &bytes)) return run_queued(plan, frame);
+    if (wants_queue(plan, frame, &bytes)) {
+      PyObject* value = run_queued(plan, frame);
+      // For sizes that the program itself refuses there is no memory either: it is asked at once.
+      if (value || !PyErr_ExceptionMatches(PyExc_MemoryError)) return value;
+      PyErr_Clear();
+    }
   }
   if (__builtin_expect(frame.pending, 0) && !wait_for_arguments(frame)) return nullptr;
   Device* device = nullptr;
