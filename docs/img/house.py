@@ -74,7 +74,7 @@ def draw() -> str:
         20,
         w,
         62,
-        "api: jit, grad, value_and_grad, jvp, vjp, vmap",
+        "api: jit, grad, vjp, vmap, pmap, shard_map, custom rules",
         ("Transformed functions: what happens at a call for which no plan holds",),
         "top",
         "api/",
@@ -170,10 +170,10 @@ def draw() -> str:
         686,
         w,
         84,
-        "runtime (C++): dispatch, arrays, threads",
+        "runtime (C++): dispatch, arrays, queues, devices",
         (
             "A call is flattened, its key looked up, guards and captured objects checked, and the",
-            "kernel called: no Python object is made on the way.",
+            "kernel called or queued; devices meet in shared memory, processes through MPI.",
         ),
         "run",
         "csrc/  runtime/",
@@ -186,9 +186,9 @@ def draw() -> str:
         sw,
         79,
         "library",
-        ("NumPy's functions and array methods", "over staged values"),
+        ("NumPy's and JAX's functions, in Python over", "primitives: at once, or on staged values"),
         "side",
-        "numpy/  lax/",
+        "numpy lax random nn scipy",
     )
     d.arrow(side, 157, left + w + 2, 157)
     d.box(
@@ -209,7 +209,7 @@ def draw() -> str:
         "side",
         "tests/",
     )
-    d.box(side, 456, sw, 79, "command line", ("weft show · cache · doctor",), "side", "cli/")
+    d.box(side, 456, sw, 79, "command line", ("weft show · build · cache · doctor",), "side", "cli/")
     d.box(
         side,
         571,
