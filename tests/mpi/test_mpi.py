@@ -58,12 +58,17 @@ def test_training_does_not_depend_on_how_devices_are_divided():
 def test_a_failing_process_ends_the_job(how):
     status, text = mpirun(3, HERE / "failing_program.py", how, 1, seconds=60)
     assert status != 0
-    assert "never reached" not in text
+    assert "all the same" not in text
     for rank in (0, 2):
         assert re.search(rf"weft: process {rank} on \S+ ends, because another process of the job failed", text), text
     if how in ("raises", "kernel"):
         why = {"raises": "RuntimeError: something went wrong here", "kernel": "ValueError: a value that is bad"}[how]
         assert re.search(rf"weft: process 1 on \S+ failed and ends the job \({why}", text), text
+
+
+def test_a_late_process_is_waited_for():
+    status, text = mpirun(3, HERE / "failing_program.py", "late", 1, seconds=60)
+    assert status == 0 and text.count("all the same") == 3, text
 
 
 def test_processes_are_started_by_mpirun():
