@@ -6,7 +6,6 @@ where one cannot be described for another process nothing is stored, and the nex
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 import types
@@ -19,6 +18,7 @@ from weft.api.recipe import Recipe, holds, table_of
 from weft.api.transformed import Transformed
 from weft.build import cache as caches
 from weft.build import index
+from weft.build.environment import blake2b
 from weft.build.index import Dependency, Guard, Record, Unindexable
 from weft.runtime import Signature, flatten_value
 from weft.runtime.stored import decode_host, decode_tree, encode_host, encode_tree
@@ -113,7 +113,7 @@ def file_digest(module: str) -> str:
     path = getattr(sys.modules.get(module), "__file__", None)
     try:
         with open(path or "", "rb") as f:
-            return hashlib.blake2b(f.read(), digest_size=16).hexdigest()
+            return blake2b(f.read(), digest_size=16).hexdigest()
     except OSError:
         raise Unindexable(f"the source of {module} cannot be read") from None
 

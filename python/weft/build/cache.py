@@ -14,7 +14,6 @@ import json
 import os
 import re
 import stat
-import tempfile
 import threading
 import time
 import warnings
@@ -342,6 +341,8 @@ def default() -> Cache:
                 warnings.warn(
                     f"{e}; compiled code is not kept (WEFT_CACHE_DIR sets another directory)", RuntimeWarning, 2
                 )
+                import tempfile  # which takes 5 ms, and is needed here only
+
                 temporary = tempfile.TemporaryDirectory(prefix="weft-", ignore_cleanup_errors=True)
                 cache = Cache(Path(temporary.name) / "artifacts")
                 _keep_alive.append(temporary)
@@ -349,7 +350,7 @@ def default() -> Cache:
         return cache
 
 
-_keep_alive: list[tempfile.TemporaryDirectory[str]] = []
+_keep_alive: list[Any] = []
 
 
 def _unlock_after_fork() -> None:
