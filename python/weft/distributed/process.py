@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
+import select
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -28,7 +30,8 @@ def initialize(
 
     ``mpirun -n 4 python train.py`` starts them. Afterwards `weft.process_index` and `weft.process_count` tell them
     apart, and `weft.pmap` runs over the devices of all: each process passes the pieces of its own devices, and
-    collectives reach across. When a process fails, the job is ended, with a message of each process.
+    collectives reach across. When a process fails, the job is ended, with a message of each process; when it dies, by
+    mpirun (which may lose what the others say last).
 
     Parameters
     ----------
@@ -81,6 +84,10 @@ def initialize(
 
 
 _joined: list[Any] = []
+_listeners: list[Callable[[], None]] = []
+
+#: Seconds that the others have to say that the job ends.
+_NOTICE = 0.5
 
 
 def is_initialized() -> bool:
@@ -97,6 +104,8 @@ def shutdown() -> None:
         effects_barrier()
         if processes.count() > 1 and not mpi.Is_finalized():
             mpi.COMM_WORLD.Barrier()
+        while _listeners:  # nobody may ask MPI once it is finalised
+            _listeners.pop()()
         processes.leave()
 
 
@@ -107,6 +116,7 @@ def _watch(mpi: Any, rank: int) -> None:
     """End the job when this process fails; say so when another one did."""
     where = f"process {rank} on {socket.gethostname()}"
     before = sys.excepthook
+    alarm = mpi.COMM_WORLD.Dup()
 
     def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         before(kind, error, trace)
@@ -115,20 +125,44 @@ def _watch(mpi: Any, rank: int) -> None:
     def fail(why: str) -> None:
         sys.stdout.flush()
         print(f"weft: {where} failed and ends the job ({why})", file=sys.stderr, flush=True)
+        # mpirun ends all processes at once, and may lose what they say last: they are told before
+        sent = [alarm.isend(rank, dest=k) for k in range(alarm.size) if k != rank]
+        time.sleep(_NOTICE)
+        del sent
         mpi.COMM_WORLD.Abort(1)
 
     sys.excepthook = failed
     processes.on_failure(fail)
-    # mpirun tells the others by SIGTERM. They may be waiting inside MPI, where Python runs no handlers: a thread does.
+    # One that dies can tell nobody: mpirun does, by SIGTERM. Processes may be waiting inside MPI, where Python runs no
+    # handlers: a thread does.
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, lambda number, frame: None)
 
     def listen() -> None:
-        while data := os.read(reader, 1):
-            if data[0] == signal.SIGTERM:
-                print(f"weft: {where} ends, because another process of the job failed", file=sys.stderr, flush=True)
-                os._exit(1)
+        said = False
 
-    threading.Thread(target=listen, name="weft-job", daemon=True).start()
+        def say() -> None:
+            nonlocal said
+            if not said:
+                print(f"weft: {where} ends, because another process of the job failed", file=sys.stderr, flush=True)
+            said = True
+
+        while not left.is_set():
+            ready, _, _ = select.select([reader], [], [], _NOTICE / 5)
+            if ready and os.read(reader, 1)[0] == signal.SIGTERM:
+                say()
+                os._exit(1)
+            if alarm.iprobe(source=mpi.ANY_SOURCE):
+                say()
+
+    left = threading.Event()
+    listener = threading.Thread(target=listen, name="weft-job", daemon=True)
+    listener.start()
+
+    def leave() -> None:
+        left.set()
+        listener.join()
+
+    _listeners.append(leave)
