@@ -73,6 +73,11 @@ def test_a_late_process_is_waited_for():
     assert status == 0 and text.count("all the same") == 3, text
 
 
+def test_joining_after_pmap_was_used_is_refused():
+    status, text = mpirun(2, HERE / "late_join_program.py")
+    assert status == 0 and text.count("refused") == 2, text
+
+
 def test_processes_are_started_by_mpirun():
     with pytest.raises(RuntimeError, match="was not started by mpirun"):
         weft.distributed.initialize()

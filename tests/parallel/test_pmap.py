@@ -308,6 +308,11 @@ def test_devices_cannot_meet_where_each_goes_its_own_way(devices):
         weft.pmap(lonely, axis_name="i")(rows(2, 3))
 
 
+def test_lanes_of_one_device_cannot_wait_for_other_devices(devices):
+    with pytest.raises(weft.StagingError, match="psum over axis 'i' inside a loop or branch"):
+        weft.pmap(weft.vmap(lonely), axis_name="i")(rows(2, 4, 3))
+
+
 def test_an_error_on_one_device_reaches_the_caller(devices):
     def f(x):
         if x[0] > 100.0:

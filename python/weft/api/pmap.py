@@ -137,7 +137,7 @@ class Spreading(Transformed):
 
     def _nested(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Inside compiled code: parts are lanes of that program."""
-        if processes.count() > 1:
+        if processes.joined() > 1:
             raise NotImplementedError(
                 f"{self.title.split('(')[0]} inside compiled code, across processes: call it by itself, with jit, grad"
                 " or vmap inside it"
@@ -180,7 +180,7 @@ class Pmapped(Spreading):
         o = self.options
         axes = axes_of(o.in_axes, signature, "pmap")
         count = self._count(signature, axes)
-        topology = Topology(((o.axis_name, count),), _devices(o.devices, count), processes.count())
+        topology = Topology(((o.axis_name, count),), _devices(o.devices, count), processes.joined())
         return topology, [None if a is None else (o.axis_name,) for a in axes]
 
     def out_names(self, tree: Any) -> list[Any]:

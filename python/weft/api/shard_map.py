@@ -128,7 +128,7 @@ class ShardMapped:
 
         if staging():
             return self.stage_call(args, {})
-        if processes.count() > 1:
+        if processes.joined() > 1:
             raise NotImplementedError("shard_map across processes: use pmap, whose axis goes through all of them")
         if config.debug_nans or find_toolchain() is None:
             return self._alone(*args)

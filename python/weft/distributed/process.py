@@ -43,7 +43,8 @@ def initialize(
     Raises
     ------
     RuntimeError
-        The process was not started by ``mpirun``, or mpi4py is not installed, or it has joined already.
+        The process was not started by ``mpirun``, or mpi4py is not installed, or it has joined already, or a function
+        made by `weft.pmap` was called before.
     ValueError
         The numbers are not what MPI says; processes have different numbers of devices.
     """
@@ -77,8 +78,8 @@ def initialize(
     counts = world.allgather(len(devices("cpu")))
     if len(set(counts)) > 1:
         raise ValueError(f"processes have different numbers of devices: {counts}. Set WEFT_CPU_DEVICES alike")
-    _joined.append(MPI)
     processes.join(world.rank, world.size, Exchange(world.Dup()))
+    _joined.append(MPI)
     _watch(MPI, world.rank)
     atexit.register(shutdown)
 

@@ -11,6 +11,7 @@ class _Job:
         self.index, self.count = 0, 1
         self.exchange: Any = None
         self.fail: Callable[[str], None] | None = None
+        self.asked = False
 
 
 _job = _Job()
@@ -31,8 +32,22 @@ def exchange() -> Any:
     return _job.exchange
 
 
+def joined() -> int:
+    """How many processes there are, for a program that is made for so many: none may join later."""
+    _job.asked = True
+    return _job.count
+
+
 def join(index: int, count: int, exchange: Any) -> None:
-    """Be process ``index`` of ``count``."""
+    """Be process ``index`` of ``count``.
+
+    Raises
+    ------
+    RuntimeError
+        Programs for one process were made already, and would go on by themselves.
+    """
+    if _job.asked and count > 1:
+        raise RuntimeError("distributed.initialize must be called before any function made by pmap is called.")
     _job.index, _job.count, _job.exchange = index, count, exchange if count > 1 else None
 
 

@@ -159,6 +159,7 @@ class Plan:
                     self._block(b)
                     self._mark_like(s.outs, b.results)
             case Map():
+                self.alone(s)  # its iterations have no order, so nobody can wait in them
                 # all results of a map share its index space, and with it the lane
                 if any(v in self.batched for v in self.free(s)):
                     self._mark(s.outs)
