@@ -66,6 +66,7 @@ def answer(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
 
 def answer_later(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Compile what answers a call like this one."""
+    args = given(t, args)
     with _lock:
         if t.find(args, kwargs) is None:
             _prepared(t, args, kwargs)
@@ -121,7 +122,12 @@ def _interpreted(t: Transformed, signature: Signature) -> Any:
 def stage_only(t: Transformed, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Program:
     """Stage a call."""
     with _lock:
-        return stage_signature(t, t.signature(args, kwargs))
+        return stage_signature(t, t.signature(given(t, args), kwargs))
+
+
+def given(t: Transformed, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments as programs take them."""
+    return t.parts.stacked(args) if t.parts else args
 
 
 def stage_signature(t: Transformed, signature: Signature) -> Program:

@@ -65,6 +65,10 @@ def jit(
     nums = _tuple(static_argnums)
     names = _tuple(static_argnames)
     nums, names = _both(fun, nums, names)
+    if hasattr(type(fun), "jitted"):
+        spread: Any = fun
+        if (made := spread.jitted((nums, names))) is not None:
+            return made
 
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from weft.frontend.calls import call

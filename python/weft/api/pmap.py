@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from weft.api.spmd import Topology
 from weft.api.transformed import Transformed, settled
-from weft.api.vmap import axes_of, checked_in_axes, prefix_axes, vmap
+from weft.api.vmap import axes_of, check_count, checked_in_axes, prefix_axes, vmap
 from weft.runtime import processes
 from weft.runtime.devices import local_device_count
+from weft.runtime.sharding import PmapSharding
 
 if TYPE_CHECKING:
     from weft.frontend.stage import Program
@@ -33,7 +35,8 @@ def pmap(
     """Run a function on many devices at once, each on its part of the arguments.
 
     The values are those of `vmap`. Called outside compiled code, one program runs on all devices, which communicate by
-    `weft.lax.psum` and its like; inside `jit`, `grad` or `vmap` the parts are lanes of the program around it.
+    `weft.lax.psum` and its like; `jit` of it is the same. Inside the function of a `jit`, `grad` or `vmap` the parts
+    are lanes of the program around it.
 
     Parameters
     ----------
@@ -89,7 +92,7 @@ def pmap(
     static = (static,) if isinstance(static, int) else tuple(static)
     made = Pmapped if _leading(in_axes) and _leading(out_axes) else MovedPmapped
     numbers = None if devices is None else tuple([_number(d) for d in devices])
-    return made(fun, _Options(axis_name, in_axes, out_axes, axis_size, numbers), static)
+    return made(fun, _Options(axis_name, in_axes, out_axes, axis_size, numbers), (static, ()))
 
 
 def _number(device: Any) -> int:
@@ -121,19 +124,41 @@ class _Options:
         )
 
 
+#: The static arguments of a function: positions, and names.
+Static = tuple[tuple[int, ...], tuple[str, ...]]
+NO_STATIC: Static = ((), ())
+
+
 class Spreading(Transformed):
     """A function that runs on many devices."""
 
-    def __new__(cls, fun: Any, title: str, static: tuple[int, ...]) -> Spreading:
-        made = Transformed.__new__(cls, fun, None, title, static)
+    def __new__(cls, fun: Any, title: str, static: Static) -> Spreading:
+        made = Transformed.__new__(cls, fun, None, title, *static)
         assert isinstance(made, Spreading)
         return made
 
-    def __init__(self, fun: Any, title: str, static: tuple[int, ...]) -> None:
+    def __init__(self, fun: Any, title: str, static: Static) -> None:
         self.parts = self
-        super().__init__(fun, self._nested, title, static)
+        super().__init__(fun, self._nested, title, *static)
 
-    single: Any
+    single: Transformed
+
+    def lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Stage a call with the pieces as lanes."""
+        raise NotImplementedError
+
+    def jitted(self, static: Static) -> Transformed | None:
+        """This function, which is compiled already, under `weft.jit` with these static arguments; None: a program
+        around it is made."""
+        raise NotImplementedError
+
+    def stacked(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The arguments of a call, the pieces along the leading axes."""
+        return args
+
+    def unstacked(self, found: Any, xp: Any) -> Any:
+        """The results, given with the pieces along the leading axes; ``xp`` is the library of their arrays."""
+        return found
 
     def _nested(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Inside compiled code: parts are lanes of that program."""
@@ -142,7 +167,7 @@ class Spreading(Transformed):
                 f"{self.title.split('(')[0]} inside compiled code, across processes: call it by itself, with jit, grad"
                 " or vmap inside it"
             )
-        return self.single.stage_call(args, kwargs)
+        return self.lanes(args, kwargs)
 
     def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
         """The devices, and for each leaf the axes along which it is divided (None: all devices get it)."""
@@ -157,23 +182,68 @@ class Spreading(Transformed):
         from weft.api.spmd import stage
 
         topology, names = self.layout(signature)
-        return stage(self.__wrapped__, signature, name, topology, names, self.out_names, self.checked)
+        return stage(self.body, signature, name, topology, names, self.out_names, self.checked)
 
     checked = True
+
+    @property
+    def body(self) -> Any:
+        """The function of one part."""
+        return self.__wrapped__
+
+
+class Rearranging(Spreading):
+    """One whose pieces stand elsewhere than along the leading axes."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from weft import numpy as wnp
+        from weft.staged.active import staging
+
+        if staging():
+            return self.stage_call(args, kwargs)
+        return self.unstacked(super().__call__(*self.stacked(args), **kwargs), wnp)
 
 
 class Pmapped(Spreading):
     """A function under `pmap`."""
 
-    def __new__(cls, fun: Any, options: _Options, static: tuple[int, ...]) -> Pmapped:
+    def __new__(cls, fun: Any, options: _Options, static: Static) -> Pmapped:
         return Spreading.__new__(cls, fun, "pmap", static)  # type: ignore[return-value]
 
-    def __init__(self, fun: Any, options: _Options, static: tuple[int, ...]) -> None:
-        self.options = options
-        self.single = vmap(
-            fun, options.in_axes, options.out_axes, axis_name=options.axis_name, axis_size=options.axis_size
-        )
+    def __init__(self, fun: Any, options: _Options, static: Static) -> None:
+        self.asked = self.options = options
         super().__init__(fun, f"pmap({options!r})", static)
+        self.single = Transformed(fun, self._stacked_lanes, f"vmap({options!r})", *static)
+
+    def lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._lanes(self.asked, args, kwargs)
+
+    def _stacked_lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._lanes(self.options, args, kwargs)
+
+    def _lanes(self, o: _Options, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        names = self.static[1]
+        fixed = self._fixed(args)
+        axes, fun = o.in_axes, self.__wrapped__
+        if fixed or any([k in kwargs for k in names]):
+            check_count(axes, len(args), "pmap")
+            axes = tuple([a for k, a in enumerate(axes) if k not in fixed]) if isinstance(axes, tuple) else axes
+            fun = _Fixed(fun, {k: args[k] for k in fixed}, {k: kwargs[k] for k in names if k in kwargs})
+            args = tuple([a for k, a in enumerate(args) if k not in fixed])
+            kwargs = {k: v for k, v in kwargs.items() if k not in names}
+        mapped = vmap(fun, axes, o.out_axes, axis_name=o.axis_name, axis_size=o.axis_size)
+        return mapped.stage_call(args, kwargs)
+
+    def _fixed(self, args: tuple[Any, ...]) -> set[int]:
+        """The positions of static arguments."""
+        return {k % len(args) for k in self.static[0] if -len(args) <= k < len(args)}
+
+    def jitted(self, static: Static) -> Transformed | None:
+        """With further static arguments."""
+        if not any(static):
+            return self
+        nums, names = self.static
+        return type(self)(self.__wrapped__, self.asked, ((*nums, *static[0]), (*names, *static[1])))
 
     def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
         """One axis, of as many devices as there are pieces."""
@@ -209,25 +279,48 @@ class Pmapped(Spreading):
         return int(sizes[0][0])
 
 
-class MovedPmapped(Pmapped):
+class _Fixed:
+    """A function some of whose arguments are given already."""
+
+    title = "pmap"
+
+    def __init__(self, fun: Any, args: dict[int, Any], kwargs: dict[str, Any]) -> None:
+        functools.update_wrapper(self, fun, updated=())
+        self.__wrapped__, self.args, self.kwargs = fun, args, kwargs
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.stage_call(args, kwargs)
+
+    def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Stage a call with the other arguments."""
+        from weft.frontend.calls import call
+
+        rest = iter(args)
+        every = [self.args[k] if k in self.args else next(rest) for k in range(len(args) + len(self.args))]
+        return call(self.__wrapped__, tuple(every), {**kwargs, **self.kwargs})
+
+
+class MovedPmapped(Rearranging, Pmapped):
     """The same where other axes than the first ones are divided: arrays are rearranged before and after."""
 
-    def __init__(self, fun: Any, options: _Options, static: tuple[int, ...]) -> None:
+    def __init__(self, fun: Any, options: _Options, static: Static) -> None:
         o = options
-        self.given = o.in_axes, o.out_axes
         super().__init__(
             fun, _Options(o.axis_name, _zeroed(o.in_axes), _zeroed(o.out_axes), o.axis_size, o.devices), static
         )
-        self.single = vmap(fun, *self.given, axis_name=o.axis_name, axis_size=o.axis_size)
+        self.asked = options
         self.title = f"pmap({o!r})"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from weft.staged.active import staging
+    def stacked(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        from weft import numpy as wnp
 
-        if staging():
-            return self.stage_call(args, kwargs)
-        in_axes, out_axes = self.given
-        return _moved(out_axes, super().__call__(*_moved(in_axes, args, False), **kwargs), True)
+        axes, fixed = self.asked.in_axes, self._fixed(args)
+        check_count(axes, len(args), "pmap")
+        each = axes if isinstance(axes, tuple) else (axes,) * len(args)
+        return tuple([x if k in fixed else _moved(each[k], x, False, wnp) for k, x in enumerate(args)])
+
+    def unstacked(self, found: Any, xp: Any) -> Any:
+        return _moved(self.asked.out_axes, found, True, xp)
 
 
 def _zeroed(axes: Any) -> Any:
@@ -238,20 +331,27 @@ def _zeroed(axes: Any) -> Any:
     return None if axes is None else 0
 
 
-def _moved(axes: Any, x: Any, back: bool) -> Any:
+def _moved(axes: Any, x: Any, back: bool, xp: Any) -> Any:
     """The arrays of a tree with their axis in front, or from there where it belongs."""
-    from weft import numpy as wnp
     from weft import tree_util
 
     if isinstance(axes, tuple | list | dict):
         if isinstance(axes, dict):
-            return {k: _moved(axes[k], v, back) for k, v in x.items()}
-        items = [_moved(a, v, back) for a, v in zip(axes, x, strict=True)]
+            return {k: _moved(axes[k], v, back, xp) for k, v in x.items()}
+        items = [_moved(a, v, back, xp) for a, v in zip(axes, x, strict=True)]
         return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
     if axes is None or axes == 0:
         return x
     places = (0, axes) if back else (axes, 0)
-    return tree_util.tree_map(lambda v: wnp.moveaxis(v, *places), x)
+
+    def move(v: Any) -> Any:
+        made = xp.moveaxis(v, *places)
+        before = getattr(v, "_sharding", None)
+        if back and before is not None:
+            made._sharding = PmapSharding(before.devices, axes % v.ndim)
+        return made
+
+    return tree_util.tree_map(move, x)
 
 
 def _devices(numbers: tuple[int, ...] | None, count: int) -> tuple[int, ...]:

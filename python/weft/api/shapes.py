@@ -186,13 +186,20 @@ class Lowered(Program):
 
         def result(k: int) -> ShapeDtypeStruct:
             r = self.results[k]
-            return struct(self.function.params[r.leaf].type if r.kind == "leaf" else types[k])
+            found = struct(self.function.params[r.leaf].type if r.kind == "leaf" else types[k])
+            owners = None if self.spread is None else self.spread.outs[k]
+            return found if owners is None else found.update(shape=(len(owners), *found.shape))
 
-        return _built(self.tree, result)
+        found = _built(self.tree, result)
+        if self.spread is None:
+            return found
+        whole = self._call[0].parts.unstacked(stand_ins(found), np)
+        return tree_util.tree_map(lambda x: typeof(x) if isinstance(x, np.ndarray) else x, whole)
 
     def _sizes(self) -> dict[Var, Any]:
         """What sizes may name, as far as it is known: sizes of arguments, integers, and what is computed of them."""
-        env: dict[Var, Any] = {v: self.leaves[p].shape[axis] for v, p, axis in self.function.sizes}
+        parts = [0] * len(self.leaves) if self.spread is None else [n is not None for n in self.spread.splits]
+        env: dict[Var, Any] = {v: self.leaves[p].shape[axis + parts[p]] for v, p, axis in self.function.sizes}
         for p, leaf in zip(self.function.params, self.leaves, strict=True):
             if leaf.flavour == "py" and leaf.dtype == "i":
                 env[p] = int(leaf.value)

@@ -8,10 +8,9 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from weft.api.config import config
-from weft.api.jit import jit
-from weft.api.pmap import Spreading
+from weft.api.pmap import NO_STATIC, Rearranging, Static
 from weft.api.spmd import Topology
+from weft.api.transformed import Transformed
 from weft.api.vmap import Names, prefix_axes, structure, vmap
 from weft.runtime import processes
 from weft.runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
@@ -32,7 +31,8 @@ def shard_map(
     """Map a function over the pieces of its arguments that the devices of a mesh have.
 
     Called outside compiled code, the devices run it at once, and communicate over the mesh's axes by `weft.lax.psum`
-    and its like. Inside `jit`, `grad` or `vmap` it is part of the program around it.
+    and its like; `jit` of it is the same. Inside the function of a `jit`, `grad` or `vmap` it is part of the program
+    around it.
 
     Parameters
     ----------
@@ -110,37 +110,56 @@ def _map_specs(f: Callable[[PartitionSpec], Any], specs: Any) -> Any:
     return type(specs)(*items) if hasattr(specs, "_fields") else type(specs)(items)
 
 
-class ShardMapped:
+class ShardMapped(Rearranging):
     """A function under `shard_map`."""
 
-    def __init__(self, fun: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any, check: bool) -> None:
-        functools.update_wrapper(self, fun, updated=())
-        self.__wrapped__ = fun
-        self.mesh, self.in_specs, self.out_specs = mesh, in_specs, out_specs
-        self.title = f"shard_map(mesh={mesh!r}, in_specs={in_specs!r}, out_specs={out_specs!r}, check_vma={check})"
-        self.check = check
-        self._stacked = _Stacked(self)
-        self._alone = jit(self)
+    def __new__(cls, fun: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any, check: bool) -> ShardMapped:
+        return Rearranging.__new__(cls, fun, "shard_map", NO_STATIC)  # type: ignore[return-value]
 
-    def __call__(self, *args: Any) -> Any:
-        from weft.build.artifact import find_toolchain
+    def __init__(self, fun: Callable[..., Any], mesh: Mesh, in_specs: Any, out_specs: Any, check: bool) -> None:
+        self.mesh, self.in_specs, self.out_specs, self.checked = mesh, in_specs, out_specs, check
+        super().__init__(
+            fun, f"shard_map(mesh={mesh!r}, in_specs={in_specs!r}, out_specs={out_specs!r}, check_vma={check})",
+            NO_STATIC,
+        )  # fmt: skip
+        self.single = Transformed(fun, self._stacked_lanes, self.title)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         from weft.staged.active import staging
 
-        if staging():
-            return self.stage_call(args, {})
-        if processes.joined() > 1:
-            raise NotImplementedError("shard_map across processes: use pmap, whose axis goes through all of them")
-        if config.debug_nans or find_toolchain() is None:
-            return self._alone(*args)
-        parts = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, True))
-        found = self._stacked(*parts)
-        return _each(self.out_specs, found, lambda x, spec: self._placed(self._whole(x, spec, True), spec))
-
-    def stage_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Inside compiled code: one `vmap` for each axis of the mesh."""
         if kwargs:
             raise TypeError("shard_map takes positional arguments")
-        g: Any = _Body(self.__wrapped__, self.check)
+        if staging():
+            return self.stage_call(args, kwargs)
+        if processes.joined() > 1:
+            raise NotImplementedError("shard_map across processes: use pmap, whose axis goes through all of them")
+        return _each(self.out_specs, super().__call__(*args), self._placed)
+
+    def jitted(self, static: Static) -> Transformed | None:
+        """Itself; static arguments make it a part of one program."""
+        return None if any(static) else self
+
+    def stacked(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        parts: tuple[Any, ...] = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, True))
+        return parts
+
+    def unstacked(self, found: Any, xp: Any) -> Any:
+        return _each(self.out_specs, found, lambda x, spec: self._whole(x, spec, True, xp))
+
+    def _stacked_lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        from weft import numpy as wnp
+
+        whole = _each(self._per_argument(args), args, lambda x, spec: self._whole(x, spec, True, wnp))
+        found = self.stage_call(whole, kwargs)
+        return _each(self.out_specs, found, lambda x, spec: self._divided(x, spec, True))
+
+    def lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """One `vmap` for each axis of the mesh."""
+        from weft import numpy as wnp
+
+        if kwargs:
+            raise TypeError("shard_map takes positional arguments")
+        g: Any = _Body(self.__wrapped__, self.checked)
         for name, size in reversed(self.mesh.shape.items()):
 
             def place(spec: PartitionSpec, name: str = name) -> int | None:
@@ -151,7 +170,7 @@ class ShardMapped:
                 axis_name=name, axis_size=size,
             )  # fmt: skip
         parts = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, False))
-        return _each(self.out_specs, g.stage_call(parts, {}), lambda x, spec: self._whole(x, spec, False))
+        return _each(self.out_specs, g.stage_call(parts, {}), lambda x, spec: self._whole(x, spec, False, wnp))
 
     def _per_argument(self, args: tuple[Any, ...]) -> Any:
         if isinstance(self.in_specs, PartitionSpec):
@@ -201,16 +220,14 @@ class ShardMapped:
             return x
         return wnp.reshape(x, (math.prod([k for _, k in axes]), *x.shape[len(axes) :]))
 
-    def _whole(self, x: Any, spec: PartitionSpec, flat: bool) -> Any:
-        """What `_divided` divided."""
-        from weft import numpy as wnp
-
+    def _whole(self, x: Any, spec: PartitionSpec, flat: bool, xp: Any) -> Any:
+        """What `_divided` divided; ``xp`` is the library of the arrays."""
         used = _names(spec)
         axes = [(n, k) for n, k in self.mesh.shape.items() if n in used]
         if not axes:
             return x
         if flat:
-            x = wnp.reshape(x, (*[k for _, k in axes], *x.shape[1:]))
+            x = xp.reshape(x, (*[k for _, k in axes], *x.shape[1:]))
         rank = x.ndim - len(axes)
         _, names = self._plan(rank, spec)
         front = [n for n, _ in axes]
@@ -220,15 +237,34 @@ class ShardMapped:
             perm += [front.index(n) for n in divides]
             perm.append(len(axes) + axis)
             shape.append(x.shape[len(axes) + axis] * math.prod([self.mesh.shape[n] for n in divides]))
-        return wnp.reshape(wnp.transpose(x, tuple(perm)), tuple(shape))
+        return xp.reshape(xp.transpose(x, tuple(perm)), tuple(shape))
 
     def _placed(self, x: Any, spec: PartitionSpec) -> Any:
         from weft.runtime.devices import placed
 
         return placed(x, NamedSharding(self.mesh, spec))
 
-    def __repr__(self) -> str:
-        return f"<weft.{self.title} of {getattr(self.__wrapped__, '__qualname__', self.__wrapped__)!r}>"
+    # -- the program of one device -------------------------------------------------------------------------------------
+
+    @property
+    def body(self) -> Any:
+        return _Body(self.__wrapped__, self.checked)
+
+    def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
+        """The mesh, and the axes that divide each leaf."""
+        mesh = self.mesh
+        topology = Topology(tuple(mesh.shape.items()), tuple([d.id for d in mesh.devices.flat]))
+        args = structure(signature.args, signature.leaves)
+        specs = self._per_argument(args.children)
+        return topology, prefix_axes(_map_specs(self._divides, specs), args, "shard_map in_specs")
+
+    def out_names(self, tree: Any) -> list[Any]:
+        """The axes that divide each result."""
+        return prefix_axes(_map_specs(self._divides, self.out_specs), tree, "shard_map out_specs")
+
+    def _divides(self, spec: PartitionSpec) -> Any:
+        used = _names(spec)
+        return Names([n for n in self.mesh.shape if n in used]) if used else None
 
 
 def _names(spec: PartitionSpec) -> set[str]:
@@ -264,32 +300,3 @@ class _Body:
             return call(self.__wrapped__, args, kwargs)
         finally:
             s.replicating = before
-
-
-class _Stacked(Spreading):
-    """The function of stacked pieces, as the devices run it."""
-
-    def __new__(cls, mapped: ShardMapped) -> _Stacked:
-        return Spreading.__new__(cls, _Body(mapped.__wrapped__, mapped.check), "shard_map", ())  # type: ignore[return-value]
-
-    def __init__(self, mapped: ShardMapped) -> None:
-        self.mapped = mapped
-        self.checked = mapped.check
-        super().__init__(_Body(mapped.__wrapped__, mapped.check), mapped.title, ())
-
-    def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
-        """The mesh, and the axes that divide each leaf."""
-
-        mesh = self.mapped.mesh
-        topology = Topology(tuple(mesh.shape.items()), tuple([d.id for d in mesh.devices.flat]))
-        args = structure(signature.args, signature.leaves)
-        specs = self.mapped._per_argument(args.children)
-        return topology, prefix_axes(_map_specs(self._divides, specs), args, "shard_map in_specs")
-
-    def out_names(self, tree: Any) -> list[Any]:
-        """The axes that divide each result."""
-        return prefix_axes(_map_specs(self._divides, self.mapped.out_specs), tree, "shard_map out_specs")
-
-    def _divides(self, spec: PartitionSpec) -> Any:
-        used = _names(spec)
-        return Names([n for n in self.mapped.mesh.shape if n in used]) if used else None
