@@ -68,7 +68,9 @@ class CudaDevice final : public Device {
   bool gemm(int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a, weft_i64 lda,
             const void* b, weft_i64 ldb, void* c, weft_i64 ldc, bool accumulate) override;
 
- private:
+  Stream stream() const { return stream_; }
+  void clear(void* memory, std::size_t bytes);  // queued zeros
+
   // While one lives, the device's context is the thread's current one; the one before comes back.
   class Active {
    public:
@@ -81,6 +83,7 @@ class CudaDevice final : public Device {
     const Driver& api_;
   };
 
+ private:
   void check(Result result, const char* doing, const char* what = "") const;
   [[noreturn]] void refuse(std::size_t bytes);
   bool free_kept() noexcept;  // whether there was anything

@@ -181,6 +181,13 @@ void CudaDevice::copy(void* to, const void* from, std::size_t bytes) {
   check(api_.copy_within(address_of(to), address_of(from), bytes, stream_), "copying");
 }
 
+void CudaDevice::clear(void* memory, std::size_t bytes) {
+  check_process();
+  if (bytes == 0) return;
+  Active active(*this);
+  check(api_.fill(address_of(memory), 0, bytes, stream_), "clearing memory");
+}
+
 // Both queues meet before and after, so that neither device's pool hands the memory out too early.
 void CudaDevice::receive(void* to, Device& source, const void* from, std::size_t bytes) {
   if (source.platform == Platform::cpu) return upload(to, from, bytes);

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,16 @@ class Fake:
         self.lib.fake_heal()
 
 
+def compile_library(out: Path, *sources: Path, flags: Sequence[str] = ("-Wall", "-Wextra", "-Werror")) -> Path:
+    """A library made of C++ sources, and of other libraries."""
+    command = ["g++", "-std=c++17", "-O1", "-shared", "-fPIC", *flags, *map(str, sources), "-o", str(out)]
+    subprocess.run(command, check=True)
+    return out
+
+
 def compile_driver(folder: Path) -> Path:
     """The fake driver's library."""
-    out = folder / "libcuda.so.1"
-    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    subprocess.run(["g++", *flags, str(HERE / "fake_driver.cpp"), "-o", str(out)], check=True)
-    return out
+    return compile_library(folder / "libcuda.so.1", HERE / "fake_driver.cpp")
 
 
 def kernel_names(text: str) -> tuple[str, ...]:
@@ -85,12 +89,12 @@ def emulated(text: str, arch: str, **options: Any) -> bytes:
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Fake:
-    """The fake driver with two devices, loaded into this process."""
+    """The fake driver with four devices, loaded into this process."""
     fake = Fake(compile_driver(tmp_path_factory.mktemp("driver")))
     os.environ["WEFT_CUDA_DRIVER"] = str(fake.path)
-    os.environ["WEFT_FAKE"] = f"devices=2 memory={MEMORY}"
+    os.environ["WEFT_FAKE"] = f"devices=4 memory={MEMORY}"
     try:
-        assert len(weft.devices("gpu")) == 2
+        assert len(weft.devices("gpu")) == 4
     finally:
         del os.environ["WEFT_CUDA_DRIVER"], os.environ["WEFT_FAKE"]
     return fake
@@ -106,6 +110,20 @@ def fake(driver: Fake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     assert driver.violations == ""
     assert driver.lib.fake_contexts() == 0
     driver.heal()
+
+
+@pytest.fixture(scope="session")
+def nccl_path(driver: Fake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in for NCCL over the fake driver."""
+    folder = tmp_path_factory.mktemp("nccl")
+    return compile_library(folder / "libnccl.so.2", HERE / "fake_nccl.cpp", driver.path)
+
+
+@pytest.fixture
+def nccl(fake: Fake, nccl_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """The fake driver, with NCCL; calls of both are counted and told to fail by it."""
+    monkeypatch.setenv("WEFT_NCCL", str(nccl_path))
+    return fake
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ struct Stream {
   Device* device;
   std::deque<std::function<int()>> queue;
   unsigned long long done = 0;  // how many were run
+  bool running = false;
   unsigned long long end() const { return done + queue.size(); }
 };
 struct Event {
@@ -99,12 +100,18 @@ Device* current() { return contexts.empty() ? nullptr : contexts.back(); }
 // Runs a stream until `place`.
 int advance(Stream& stream, unsigned long long place) {
   Device& device = *stream.device;
+  if (stream.running && stream.done < place) {
+    violate("a queue waits for itself");
+    return kLaunchFailed;
+  }
   while (stream.done < place && !stream.queue.empty() && !device.error) {
     auto action = std::move(stream.queue.front());
     stream.queue.pop_front();
     ++stream.done;
     open(device);
+    stream.running = true;
     int code = action();
+    stream.running = false;
     close(device);
     if (code) device.error = code;
   }
@@ -157,6 +164,7 @@ EXPORT int cuInit(unsigned) {
   }
   BEGIN(cuInit)
   if (settings["init"]) return static_cast<int>(settings["init"]);
+  if (!devices.empty()) return 0;
   auto bytes = static_cast<std::size_t>(settings["memory"]);
   for (int number = 0; number < settings["devices"]; ++number) {
     Device device{};
@@ -324,7 +332,7 @@ EXPORT int cuMemsetD2D8Async(Address to, std::size_t pitch, unsigned char value,
 }
 EXPORT int cuStreamCreate(Stream** stream, unsigned) {
   BEGIN_ON_DEVICE(cuStreamCreate)
-  *stream = new Stream{current(), {}, 0};
+  *stream = new Stream{current(), {}};
   current()->streams.push_back(*stream);
   return 0;
 }
@@ -443,6 +451,29 @@ EXPORT void fake_close(int number) {
   std::lock_guard<std::recursive_mutex> lock(mutex);
   close(devices[static_cast<std::size_t>(number)]);
 }
+// For stand-ins of libraries that queue their work, which hold the lock meanwhile. A stream's end is the place behind
+// all that is queued; what is queued there runs while its device's memory is open.
+EXPORT void fake_lock() { mutex.lock(); }
+EXPORT void fake_unlock() { mutex.unlock(); }
+EXPORT int fake_called(const char* name) { return called(name); }
+EXPORT void fake_violate(const char* text) { violate(text); }
+EXPORT int fake_current() { return current() ? current()->number : -1; }
+EXPORT void fake_set_current(int number) {
+  if (contexts.empty()) contexts.push_back(nullptr);
+  contexts.back() = &devices[static_cast<std::size_t>(number)];
+}
+EXPORT int fake_stream_device(Stream* stream) { return stream->device->number; }
+EXPORT unsigned long long fake_stream_end(Stream* stream) { return stream->end(); }
+EXPORT int fake_advance(Stream* stream, unsigned long long place) { return advance(*stream, place); }
+EXPORT void fake_enqueue(Stream* stream, int (*action)(void*), void* env) {
+  stream->queue.push_back([=] { return action(env); });
+}
+EXPORT int fake_inside(int number, const void* memory, std::size_t bytes) {
+  return inside(devices[static_cast<std::size_t>(number)], reinterpret_cast<Address>(memory), bytes);
+}
+EXPORT void fake_open_memory(int number) { open(devices[static_cast<std::size_t>(number)]); }
+EXPORT void fake_close_memory(int number) { close(devices[static_cast<std::size_t>(number)]); }
+
 // A device works again after a kernel's error.
 EXPORT void fake_heal() {
   std::lock_guard<std::recursive_mutex> lock(mutex);

@@ -157,6 +157,12 @@ def check_gpus() -> Iterator[Finding]:
     else:
         remedy = "pip install 'weft[cuda]', or 'weft[cuda12]' for a driver of CUDA 12"
         yield Finding(WARN, "cuBLAS", "none: matrix products on the GPU use a kernel of weft's own, slower", remedy)
+    if len(found) > 1:
+        try:
+            yield Finding(OK, "NCCL", f"{_runtime.nccl_version()} ({_runtime.nccl_library()})")
+        except RuntimeError as e:
+            what, _, remedy = str(e).partition(". ")
+            yield Finding(WARN, "NCCL", what, remedy)
 
 
 def check_cores() -> Iterator[Finding]:

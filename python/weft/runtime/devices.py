@@ -57,18 +57,19 @@ def gpus() -> list[Device]:
     """The GPUs. The first call loads the driver."""
     found = _runtime.gpu_devices()
     eager.active = True
-    _find_cublas(found[0].driver)
+    _find_libraries(found[0].driver)
     return found
 
 
 @functools.cache
-def _find_cublas(driver: str) -> None:
-    """Tell the runtime where cuBLAS may lie, before its first use: those that the driver is new enough for."""
+def _find_libraries(driver: str) -> None:
+    """Tell the runtime where cuBLAS (those that the driver is new enough for) and NCCL may lie, before their use."""
     from weft.runtime.paths import nvidia_libraries
 
     newest = int(driver.partition(".")[0])
     paths = nvidia_libraries("cublas")
     _runtime.set_cublas_paths([p for p in paths if int(p.rpartition(".")[2]) <= newest])
+    _runtime.set_nccl_paths([p for p in nvidia_libraries("nccl") if p.endswith(".so.2")])
 
 
 def local_devices(process_index: int | None = None, backend: str | None = None) -> list[Device]:
