@@ -2,11 +2,13 @@
 
 #include <structmember.h>
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 #include <vector>
 
 #include "weft/operators.h"
+#include "weft/pieces.h"
 
 namespace weft {
 
@@ -79,6 +81,7 @@ void array_dealloc(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   if (array->weak_references) PyObject_ClearWeakRefs(self);
   if (array->block) drop(array->block);
+  drop(array->pieces);
   Py_XDECREF(array->owner);
   Py_XDECREF(array->sharding);
   Py_XDECREF(array->descr);
@@ -319,6 +322,8 @@ PyObject* array_of_numpy(PyTypeObject* type, PyObject* source, bool copy) {
 }
 
 PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool committed) {
+  bool same = rank == array->rank && std::equal(dims, dims + rank, array->dims);
+  if (!same && !gathered(array)) return nullptr;
   ArrayObject* made = new_array(Py_TYPE(reinterpret_cast<PyObject*>(array)), array->descr, rank, dims);
   if (!made) return nullptr;
   if (array->block) retain(array->block);
@@ -326,6 +331,7 @@ PyObject* share_array(ArrayObject* array, int rank, const npy_intp* dims, bool c
   made->data = array->data;
   made->device = array->device;
   made->committed = committed;
+  if (same) made->pieces = retain(array->pieces);
   // What an array of a device keeps for the host has its shape.
   if (on_host(array)) made->owner = Py_XNewRef(array->owner);
   return reinterpret_cast<PyObject*>(made);

@@ -1,4 +1,5 @@
 // Around the entry: inputs made contiguous and copied back, overlaps refused, the value built.
+#include "weft/device_gang.h"
 #include "weft/queued.h"
 #include "weft/run.h"
 #include "weft/signature.h"
@@ -219,7 +220,9 @@ PyObject* build_value(Run& state, const Plan& plan, const Frame& frame) {
 
 PyObject* run(Plan& plan, Frame& frame) {
   if (!plan.mutates.empty() && !check_mutated(plan, frame)) return nullptr;
-  if (__builtin_expect(plan.kernels != nullptr, 0)) return run_on_device(plan, frame);
+  if (__builtin_expect(plan.kernels != nullptr, 0)) {
+    return plan.spmd ? run_spmd_on_devices(plan, frame) : run_on_device(plan, frame);
+  }
   if (__builtin_expect(frame.placement.away, 0) && !bring_here(frame)) return nullptr;
   if (__builtin_expect(plan.spmd != nullptr, 0)) return run_spmd(plan, frame);
   double bytes = 0;

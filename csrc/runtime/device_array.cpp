@@ -1,5 +1,8 @@
 // Arrays of devices: made, waited for, and copied between the host and the devices.
+#include <utility>
+
 #include "weft/array.h"
+#include "weft/pieces.h"
 #include "weft/placement.h"
 #include "weft/queue.h"
 
@@ -30,11 +33,15 @@ bool without_gil(F body) {
 // The same elements under another word of where they belong: on `device`, which has the memory they lie in.
 PyObject* share(ArrayObject* array, Device& device, bool committed) {
   Device* where = noted(&device);
+  if (!gathered(array)) return nullptr;
   if (array->committed == committed && array->device == where && !array->sharding) {
     return Py_NewRef(reinterpret_cast<PyObject*>(array));
   }
   PyObject* made = share_array(array, array->rank, array->dims, committed);
-  if (made) reinterpret_cast<ArrayObject*>(made)->device = where;
+  if (!made) return nullptr;
+  auto* result = reinterpret_cast<ArrayObject*>(made);
+  result->device = where;
+  drop(std::exchange(result->pieces, nullptr));  // it is meant to lie here
   return made;
 }
 
@@ -67,6 +74,9 @@ void set_device_error(const DeviceError& error) {
 }
 
 bool wait_until_ready(ArrayObject* array) {
+  for (std::size_t k = 0; array->pieces && k < array->pieces->arrays.size(); ++k) {
+    if (!settle((*array->pieces)[k])) return false;
+  }
   Event* event = array->block ? array->block->ready : nullptr;
   if (!event) return true;
   retain(event);
@@ -81,6 +91,9 @@ bool wait_until_ready(ArrayObject* array) {
 }
 
 bool is_ready(ArrayObject* array) {
+  for (std::size_t k = 0; array->pieces && k < array->pieces->arrays.size(); ++k) {
+    if (!is_ready((*array->pieces)[k])) return false;
+  }
   Event* event = array->block ? array->block->ready : nullptr;
   if (!event) return true;
   // A GPU's events are asked for by nobody yet.
@@ -89,6 +102,13 @@ bool is_ready(ArrayObject* array) {
 
 PyObject* host_copy(ArrayObject* array) {
   if (array->owner) return Py_NewRef(array->owner);
+  if (!array->data && array->pieces) {
+    Ref whole(assemble(array));
+    if (!whole) return nullptr;
+    PyArray_CLEARFLAGS(reinterpret_cast<PyArrayObject*>(whole.get()), NPY_ARRAY_WRITEABLE);
+    if (!array->owner) array->owner = whole.release();
+    return Py_NewRef(array->owner);
+  }
   std::size_t bytes = bytes_of(array);
   Block* block = pool_take(bytes);
   if (!block) return PyErr_NoMemory();
@@ -113,8 +133,9 @@ PyObject* put_on_device(PyObject* source, Device& device, bool committed) {
   Ref host = is_array(source) ? Ref::borrow(source) : Ref(from_numpy(source, false));
   if (!host) return nullptr;
   auto* array = reinterpret_cast<ArrayObject*>(host.get());
+  if (ArrayObject* copy = copy_on(array, device)) return share(copy, device, committed);
   if (array->device == &device) return share(array, device, committed);
-  if (on_host(array) && !settle(array)) return nullptr;
+  if (on_host(array) ? !settle(array) : !gathered(array)) return nullptr;
   Block* block = nullptr;
   std::size_t bytes = bytes_of(array);
   bool ok = without_gil([&] {

@@ -1,5 +1,6 @@
 // Around the entry of a plan for devices: arguments brought to the device, and what was written brought back.
 #include "weft/device_run.h"
+#include "weft/pieces.h"
 #include "weft/signature.h"
 
 namespace weft {
@@ -33,8 +34,10 @@ class Guests {
       auto* array = reinterpret_cast<ArrayObject*>(leaf.object);
       if (on_host(array) && !settle(array)) return nullptr;
       if (leaf.rank == 0) return on_host(array) ? leaf.data : host_data(array);
-      if (array->device == &device_) return leaf.data;
-      return bring(leaf, PyDataType_ELSIZE(array->descr), on_host(array) ? nullptr : array->device, leaf.data, index,
+      if (ArrayObject* copy = copy_on(array, device_)) array = copy;
+      if (!gathered(array)) return nullptr;
+      if (array->device == &device_) return array->data;
+      return bring(leaf, PyDataType_ELSIZE(array->descr), on_host(array) ? nullptr : array->device, array->data, index,
                    nullptr);
     }
     std::size_t owner = leaf.alias >= 0 ? static_cast<std::size_t>(leaf.alias) : index;

@@ -39,10 +39,16 @@ int DeviceRun::guarded(F body) noexcept {
 }
 
 int DeviceRun::call(void** inputs, const npy_intp* sizes) {
+  saved_ = PyEval_SaveThread();
+  int status = execute(inputs, sizes);
+  take_gil_back(saved_);
+  return conclude(status);
+}
+
+int DeviceRun::execute(void** inputs, const npy_intp* sizes) {
   Small<void*, 8> targets;
   add_targets(&targets);
   const auto* table = reinterpret_cast<const weft_i64*>(sizes);
-  saved_ = PyEval_SaveThread();
   int status = WEFT_OK;
   if (plan_.kernels->fails) {
     status = guarded([&] {
@@ -54,19 +60,22 @@ int DeviceRun::call(void** inputs, const npy_intp* sizes) {
   if (status == WEFT_OK && !faulted_) status = fetch();
   if (status == WEFT_OK && !faulted_ && failure_ && pending_) status = settle();
   if (status == WEFT_OK && !faulted_) mark();
-  take_gil_back(saved_);
+  return faulted_ && status == WEFT_OK ? WEFT_ERROR : status;
+}
+
+int DeviceRun::conclude(int status) {
   if (faulted_ && !failed_) {
     set_device_error(DeviceError(fault_, no_memory_));
     return WEFT_ERROR;
   }
-  return conclude(status);
+  return Run::conclude(status);
 }
 
 int DeviceRun::settle() {
   WeftFailure found = {};
   int status = guarded([&] {
     if (failure_) device_.download(&found, failure_->address, sizeof found);
-    device_.synchronise(plan_.name);
+    await();
     pending_ = false;
   });
   if (status != WEFT_OK || found.status == WEFT_OK) return status;
@@ -86,7 +95,7 @@ int DeviceRun::report(const WeftFailure& found) {
   WeftView views[4];
   int count = std::clamp(kept.count, 0, 4);
   for (int index = 0; index < count; ++index) views[index] = {kept.data[index], kept.dtypes[index], 0, nullptr};
-  if (host_entry(this, kept.id, count, views) != WEFT_OK) return WEFT_ERROR;
+  if (host(this, kept.id, count, views) != WEFT_OK) return WEFT_ERROR;
   return guarded([&] { throw DeviceError(std::string("a kernel of '") + plan_.name + "' failed"); });
 }
 

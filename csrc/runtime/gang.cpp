@@ -1,7 +1,6 @@
 #include "weft/gang.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "weft/signature.h"
 #include "weft/threads.h"
@@ -12,34 +11,10 @@ namespace {
 constexpr int kSpins = 100;
 constexpr weft_i64 kShare = 16 * 1024;  // elements of one result that are worth sharing out
 
-npy_intp item_bytes(const Leaf& leaf) {
-  if (leaf.tag == Tag::weft_array) return PyDataType_ELSIZE(reinterpret_cast<ArrayObject*>(leaf.object)->descr);
-  PyArray_Descr* descr = PyArray_DescrFromType(leaf.dtype);
-  npy_intp bytes = PyDataType_ELSIZE(descr);
-  Py_DECREF(descr);
-  return bytes;
-}
-
 void relax() {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #endif
-}
-
-// NumPy arrays over what the members of a group gave. Needs the GIL.
-PyObject* views_of(const std::vector<const WeftView*>& views) {
-  Ref list(PyList_New(static_cast<Py_ssize_t>(views.size())));
-  for (std::size_t k = 0; list && k < views.size(); ++k) {
-    const WeftView& view = *views[k];
-    PyArray_Descr* descr = PyArray_DescrFromType(view.dtype);
-    PyObject* array =
-        descr ? PyArray_NewFromDescr(&PyArray_Type, descr, view.rank, reinterpret_cast<const npy_intp*>(view.dims),
-                                     nullptr, view.data, NPY_ARRAY_CARRAY, nullptr)
-              : nullptr;
-    if (!array) return nullptr;
-    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(k), array);
-  }
-  return list.release();
 }
 
 }  // namespace
@@ -49,106 +24,19 @@ Gang::Gang(Plan& plan, double bytes)
       plan_(plan),
       spmd_(*plan.spmd),
       count_(static_cast<int>(plan.spmd->devices.size())),
+      parts_(plan.spmd->devices.size()),
       bytes_(bytes) {
   keep(plan.self);
-  for (int rank = 0; rank < count_; ++rank) {
-    const Device& device = *spmd_.devices[static_cast<std::size_t>(rank)];
-    add_device(device);
-    parts_.push_back(std::make_unique<Part>(plan, device));
-    parts_.back()->run.join(this, rank);
-  }
 }
 
-Gang::~Gang() {
-  for (Block* block : blocks_) drop(block);
-}
-
-bool Gang::split(Frame& frame) {
-  if (spmd_.rows.size() != frame.leaves.size()) {
-    PyErr_Format(PyExc_RuntimeError, "an spmd plan splits %zu leaves of %zu", spmd_.rows.size(), frame.leaves.size());
-    return false;
-  }
-  for (std::size_t index = 0; index < frame.leaves.size(); ++index) {
-    const Leaf& leaf = frame.leaves[index];
-    const std::vector<int>& rows = spmd_.rows[index];
-    bool splits = !rows.empty();
-    npy_intp pieces = splits ? *std::max_element(rows.begin(), rows.end()) + 1 : 0;
-    npy_intp bytes = is_array_leaf(leaf.tag) ? item_bytes(leaf) : 0;
-    if (splits && (leaf.rank == 0 || !is_array_leaf(leaf.tag) || leaf.dims[0] != pieces)) {
-      std::string path = path_of_leaf(frame, index);
-      PyErr_Format(PyExc_ValueError, "%s has no leading axis of size %zd to split over the devices", path.c_str(),
-                   pieces);
-      return false;
-    }
-    for (int axis = splits ? 1 : 0; axis < leaf.rank; ++axis) {
-      table_.push_back(leaf.dims[axis]);
-      bytes *= leaf.dims[axis];
-    }
-    for (int rank = 0; rank < count_; ++rank) {
-      char* place = static_cast<char*>(operands[index]) + (splits ? rows[static_cast<std::size_t>(rank)] * bytes : 0);
-      parts_[static_cast<std::size_t>(rank)]->inputs.push_back(place);
-    }
-  }
-  table_.insert(table_.end(), frame.ints.begin(), frame.ints.end());
-  return true;
-}
-
-bool Gang::prepare(Prepared* results, bool queued) {
-  dims_.reserve(plan_.results.size() * (NPY_MAXDIMS + 1));  // so that it stays where it is
-  for (std::size_t k = 0; k < plan_.results.size(); ++k) {
-    const Result& wanted = plan_.results[k];
-    if (wanted.kind == Kind::leaf || !wanted.sized) continue;
-    const std::vector<int>& owners = spmd_.owners[k];
-    bool stacks = !owners.empty();
-    npy_intp* dims = dims_.data() + dims_.size();
-    dims_.push_back(static_cast<npy_intp>(owners.size()));
-    npy_intp bytes = wanted.item_bytes;
-    for (const Affine& size : wanted.dims) {
-      dims_.push_back(size.at(table_.data()));
-      bytes *= dims_.back();
-    }
-    auto rank = static_cast<int>(wanted.dims.size());
-    Block* block = results->add(k, stacks ? rank + 1 : rank, stacks ? dims : dims + 1, queued ? &event() : nullptr);
-    if (!block) return false;
-    retain(block);
-    blocks_.push_back(block);
-    for (std::size_t row = 0; row < std::max(owners.size(), std::size_t{1}); ++row) {
-      // An empty result has an address, too.
-      auto part = static_cast<std::size_t>(stacks ? owners[row] : 0);
-      char* place = static_cast<char*>(block->address) + static_cast<npy_intp>(row) * bytes;
-      parts_[part]->run.give(k, place, rank, dims + 1);
-    }
-  }
-  return true;
-}
-
-bool Gang::collect(Prepared* results) {
-  for (std::size_t k = 0; k < plan_.results.size(); ++k) {
-    const Result& wanted = plan_.results[k];
-    if (wanted.kind == Kind::leaf || wanted.sized) continue;
-    const std::vector<int>& owners = spmd_.owners[k];
-    bool stacks = !owners.empty();
-    FreeRun::Shape first = parts_[0]->run.made(k);
-    std::vector<npy_intp> dims{static_cast<npy_intp>(owners.size())};
-    dims.insert(dims.end(), first.dims, first.dims + first.rank);
-    auto bytes = static_cast<std::size_t>(wanted.item_bytes);
-    for (int axis = 0; axis < first.rank; ++axis) bytes *= static_cast<std::size_t>(first.dims[axis]);
-    Block* block =
-        results->add(k, stacks ? first.rank + 1 : first.rank, stacks ? dims.data() : dims.data() + 1, nullptr);
-    if (!block) return false;
-    for (std::size_t row = 0; row < std::max(owners.size(), std::size_t{1}); ++row) {
-      int rank = stacks ? owners[row] : 0;
-      FreeRun::Shape part = parts_[static_cast<std::size_t>(rank)]->run.made(k);
-      if (!part.memory || part.rank != first.rank || !std::equal(part.dims, part.dims + part.rank, first.dims)) {
-        PyErr_Format(PyExc_ValueError,
-                     "result %zu of '%s' has different shapes on devices 0 and %d, and cannot be stacked", k,
-                     plan_.name, rank);
-        return false;
-      }
-      std::memcpy(static_cast<char*>(block->address) + row * bytes, part.memory, bytes);
-    }
-  }
-  return true;
+bool Gang::has_rows(const Frame& frame, std::size_t index) const {
+  const Leaf& leaf = frame.leaves[index];
+  const std::vector<int>& rows = spmd_.rows[index];
+  npy_intp count = *std::max_element(rows.begin(), rows.end()) + 1;
+  if (is_array_leaf(leaf.tag) && leaf.rank > 0 && leaf.dims[0] == count) return true;
+  std::string path = path_of_leaf(frame, index);
+  PyErr_Format(PyExc_ValueError, "%s has no leading axis of size %zd to split over the devices", path.c_str(), count);
+  return false;
 }
 
 // -- the threads ------------------------------------------------------------------------------------------------------
@@ -189,6 +77,18 @@ void Gang::work() {
       changed_.notify_all();
       break;
     }
+    if (!pausing_.empty()) {
+      rank = pausing_.front();
+      pausing_.pop_front();
+      ++going_;
+      lock.unlock();
+      (*part(rank).until)();
+      lock.lock();
+      --going_;
+      part(rank).until = nullptr;
+      push(rank);
+      continue;
+    }
     if (going_ == 0) {
       give_up("the devices wait for each other: all have to call the same collectives in the same order");
       continue;
@@ -218,7 +118,7 @@ void Gang::wake(int count) {
 }
 
 void Gang::go_on(int rank) {
-  Part& part = *parts_[static_cast<std::size_t>(rank)];
+  Part& part = this->part(rank);
   if (!part.fiber) {
     int device = spmd_.devices[static_cast<std::size_t>(rank)]->id;
     if (fault.strikes(Fault::delay, device)) fault.sleep();
@@ -227,13 +127,9 @@ void Gang::go_on(int rank) {
       give_up("a fault that was asked for");
     }
     if (aborted_) return finish(rank, WEFT_ERROR);
-    auto body = [this, &part] { part.status = part.run.execute(part.inputs.data(), table_.data()); };
-    if (!spmd_.meets) {
-      body();
-      return finish(rank, part.status);
-    }
+    if (!leaves()) return finish(rank, execute(rank));
     try {
-      part.fiber = std::make_unique<Fiber>(body);
+      part.fiber = std::make_unique<Fiber>([this, rank, &part] { part.status = execute(rank); });
     } catch (const std::bad_alloc&) {
       return finish(rank, WEFT_NO_MEMORY);
     }
@@ -241,6 +137,9 @@ void Gang::go_on(int rank) {
   if (part.fiber->resume()) {
     part.fiber.reset();
     finish(rank, part.status);
+  } else if (part.until) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    pausing_.push_back(rank);
   } else {
     arrive(rank);
   }
@@ -248,14 +147,14 @@ void Gang::go_on(int rank) {
 
 void Gang::finish(int rank, int status) {
   std::lock_guard<std::mutex> lock(mutex_);
-  parts_[static_cast<std::size_t>(rank)]->finished = true;
+  parts_[static_cast<std::size_t>(rank)].finished = true;
   ++finished_;
   if (status != WEFT_OK && !aborted_) {
     failed_ = rank;
     give_up("");
   }
   for (int other = 0; !aborted_ && other < count_; ++other) {
-    const Part& waiting = *parts_[static_cast<std::size_t>(other)];
+    const Part& waiting = parts_[static_cast<std::size_t>(other)];
     if (!waiting.at) continue;
     std::vector<int> members = group_of(*waiting.at, other);
     if (std::find(members.begin(), members.end(), rank) != members.end()) {
@@ -271,7 +170,7 @@ void Gang::give_up(const std::string& text) {
   aborted_ = true;
   fault_ = text;
   for (int rank = 0; rank < count_; ++rank) {
-    Part& part = *parts_[static_cast<std::size_t>(rank)];
+    Part& part = this->part(rank);
     if (!part.at) continue;
     part.at = nullptr;
     part.shares = false;
@@ -296,7 +195,7 @@ std::vector<int> Gang::group_of(const Collective& collective, int rank) const {
 }
 
 int Gang::meet(int rank, const Collective& collective, int count, const WeftView* views) {
-  Part& part = *parts_[static_cast<std::size_t>(rank)];
+  Part& part = this->part(rank);
   const WeftView& result = views[count - 1];
   if (collective.operation == Operation::axis_index) {
     std::vector<int> members = group_of(collective, rank);
@@ -311,18 +210,12 @@ int Gang::meet(int rank, const Collective& collective, int count, const WeftView
   Fiber::leave();  // and when it has been left, the thread notes that it has come: see `arrive`
   if (part.shares) {
     part.shares = false;
-    std::vector<int> members = group_of(collective, rank);
-    auto place = static_cast<weft_i64>(std::find(members.begin(), members.end(), rank) - members.begin());
-    auto n = static_cast<weft_i64>(members.size());
-    std::vector<const WeftView*> operands, results;
-    for (int member : members) {
-      operands.push_back(parts_[static_cast<std::size_t>(member)]->operand);
-      results.push_back(parts_[static_cast<std::size_t>(member)]->result);
-    }
+    Meeting all = meeting(collective, group_of(collective, rank));
+    auto place = static_cast<weft_i64>(std::find(all.members.begin(), all.members.end(), rank) - all.members.begin());
+    auto n = static_cast<weft_i64>(all.members.size());
     // In lines of the cache, so that no two threads write to one.
-    weft_i64 lines = extent(collective, *part.operand, members.size()) / 64 + 1;
-    weft_i64 end = extent(collective, *part.operand, members.size());
-    exchange(collective, operands.data(), results.data(), members.size(), std::min(end, lines * place / n * 64),
+    weft_i64 end = divisible(all), lines = end / 64 + 1;
+    exchange(all, std::min(end, lines * place / n * 64),
              place + 1 == n ? end : std::min(end, lines * (place + 1) / n * 64));
     part.again = true;
     Fiber::leave();
@@ -330,8 +223,23 @@ int Gang::meet(int rank, const Collective& collective, int count, const WeftView
   return aborted_ ? WEFT_ERROR : WEFT_OK;
 }
 
+void Gang::pause(int rank, const std::function<void()>& until) {
+  part(rank).until = &until;
+  Fiber::leave();
+}
+
+Gang::Meeting Gang::meeting(const Collective& collective, const std::vector<int>& members) const {
+  Meeting found{collective, members, {}, {}};
+  for (int member : members) {
+    const Part& part = parts_[static_cast<std::size_t>(member)];
+    found.operands.push_back(part.operand);
+    found.results.push_back(part.result);
+  }
+  return found;
+}
+
 void Gang::arrive(int rank) {
-  Part& part = *parts_[static_cast<std::size_t>(rank)];
+  Part& part = this->part(rank);
   std::unique_lock<std::mutex> lock(mutex_);
   const Collective& collective = *part.calls;
   std::vector<int> members = group_of(collective, rank);
@@ -342,7 +250,7 @@ void Gang::arrive(int rank) {
                    " is in none of its groups of devices");
   std::size_t here = 0;
   for (int member : members) {
-    const Part& other = *parts_[static_cast<std::size_t>(member)];
+    const Part& other = parts_[static_cast<std::size_t>(member)];
     if (other.finished) {
       return give_up("device " + std::to_string(rank) + " calls " + collective.name + ", and device " +
                      std::to_string(member) + " has ended without it: all devices have to call the same collectives");
@@ -360,7 +268,7 @@ void Gang::arrive(int rank) {
   bool shares = false;
   if (!part.again) {
     for (int member : members) {
-      const Part& other = *parts_[static_cast<std::size_t>(member)];
+      const Part& other = parts_[static_cast<std::size_t>(member)];
       const WeftView &mine = *part.operand, &theirs = *other.operand;
       std::string wrong;
       if (!collective.outer) wrong = misfit(collective, theirs, *other.result, members.size());
@@ -371,16 +279,17 @@ void Gang::arrive(int rank) {
       }
       if (!wrong.empty()) return give_up(std::string(collective.name) + ": " + wrong);
     }
-    shares = workers_ > 1 && !collective.outer && extent(collective, *part.operand, members.size()) >= kShare;
+    Meeting all = meeting(collective, members);
+    shares = workers_ > 1 && divisible(all) >= kShare;
     if (!shares) {
       lock.unlock();
-      join(collective, members);
+      join(all);
       lock.lock();
       if (aborted_) return;
     }
   }
   for (int member : members) {
-    Part& other = *parts_[static_cast<std::size_t>(member)];
+    Part& other = parts_[static_cast<std::size_t>(member)];
     other.at = nullptr;
     other.shares = shares;
     push(member);
@@ -389,31 +298,22 @@ void Gang::arrive(int rank) {
 }
 
 // One thread does it all.
-void Gang::join(const Collective& collective, const std::vector<int>& members) {
-  std::vector<const WeftView*> operands, results;
-  for (int member : members) {
-    operands.push_back(parts_[static_cast<std::size_t>(member)]->operand);
-    results.push_back(parts_[static_cast<std::size_t>(member)]->result);
+void Gang::join(const Meeting& meeting) {
+  std::string fault;
+  try {
+    if (exchange(meeting)) return;
+  } catch (const DeviceError& error) {
+    fault = error.what();
   }
-  if (!collective.outer) {
-    weft_i64 end = extent(collective, *operands[0], members.size());
-    return exchange(collective, operands.data(), results.data(), members.size(), 0, end);
-  }
-  WithGil gil;
-  Ref given(views_of(operands)), wanted(views_of(results));
-  Ref done(given && wanted ? PyObject_CallFunctionObjArgs(collective.outer.get(), given.get(), wanted.get(), nullptr)
-                           : nullptr);
-  if (done) return;
-  parts_[static_cast<std::size_t>(members[0])]->run.take_error();
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!aborted_) failed_ = members[0];
-  give_up("");
+  if (!aborted_ && fault.empty()) failed_ = meeting.members[0];
+  give_up(fault);
 }
 
 // -- the end ----------------------------------------------------------------------------------------------------------
 
 void Gang::complete() {
-  operands.release();
+  release();
   if (!queued_) return;
   int hands = std::min(count_, thread_count());
   plan_.cost.note(watch_.nanoseconds() * hands, bytes_);
@@ -440,43 +340,13 @@ void Gang::tell_others() {
 bool Gang::succeeded() {
   if (!aborted_) return true;
   if (failed_ >= 0) {
-    Part& part = *parts_[static_cast<std::size_t>(failed_)];
-    part.run.raise(part.status == WEFT_OK ? WEFT_ERROR : part.status);
+    int status = part(failed_).status;
+    raise(failed_, status == WEFT_OK ? WEFT_ERROR : status);
   } else {
     PyErr_SetString(PyExc_RuntimeError, fault_.c_str());
   }
   tell_others();
   return false;
-}
-
-PyObject* run_spmd(Plan& plan, Frame& frame) {
-  Held<Gang> gang(new Gang(plan, argument_bytes(frame)));
-  // A callback may itself wait for calls on these devices: it runs in the caller's thread.
-  bool open = queueing() != Queueing::never && queues_open() && !plan.ordered;
-  double bytes = 0;
-  bool queued = open && wants_queue(plan, frame, &bytes);
-  if (!queued && frame.pending && !wait_for_arguments(frame)) return nullptr;
-  Prepared results(plan);
-  if (!gang->operands.add(frame, *gang, queued) || !gang->split(frame) ||
-      !gang->prepare(&results, queued && plan.queues)) {
-    return nullptr;
-  }
-  if (queued) {
-    gang->queued();
-    gang->set_hands(std::min(static_cast<int>(plan.spmd->devices.size()), thread_count()));
-    if (!submit(gang.get())) return nullptr;
-    if (!plan.queues && !wait_for(gang->event())) return nullptr;
-  } else {
-    Stopwatch watch;
-    {
-      Unlocked unlocked;
-      gang->work();
-    }
-    if (bytes > 0) plan.cost.note(watch.nanoseconds(), bytes);
-    if (!gang->succeeded()) return nullptr;
-  }
-  if (!plan.queues && !gang->collect(&results)) return nullptr;
-  return build_value(results, plan, frame);
 }
 
 }  // namespace weft

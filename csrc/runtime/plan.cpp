@@ -224,32 +224,37 @@ std::vector<int> parse_rows(py::handle item, std::size_t count) {
   return rows;
 }
 
-// (devices, rows of leaves, owners of results[, shardings])
+// The first device that has each row.
+std::vector<int> owners_of(const std::vector<int>& rows) {
+  std::vector<int> owners;
+  for (int row = 0; !rows.empty() && row <= *std::max_element(rows.begin(), rows.end()); ++row) {
+    auto found = std::find(rows.begin(), rows.end(), row);
+    if (found == rows.end()) refuse("spmd stacks rows of which one has no device");
+    owners.push_back(static_cast<int>(found - rows.begin()));
+  }
+  return owners;
+}
+
+// (devices, rows of leaves, rows of results[, shardings])
 std::unique_ptr<Spmd> parse_spmd(py::handle item) {
   auto parts = py::cast<py::sequence>(item);
   auto spmd = std::make_unique<Spmd>();
   for (py::handle device : py::cast<py::sequence>(parts[0])) spmd->devices.push_back(py::cast<Device*>(device));
   std::size_t count = spmd->devices.size();
   for (py::handle item : py::cast<py::sequence>(parts[1])) spmd->rows.push_back(parse_rows(item, count));
-  for (py::handle item : py::cast<py::sequence>(parts[2])) spmd->owners.push_back(parse_rows(item, count));
-  for (const std::vector<int>& rows : spmd->rows) {
-    bool outside = std::any_of(rows.begin(), rows.end(), [](int row) { return row < 0; });
-    if (!rows.empty() && (rows.size() != count || outside)) refuse("spmd gives a row of a leaf to each device");
-  }
-  for (const std::vector<int>& owners : spmd->owners) {
-    for (std::size_t k = 0; k < owners.size(); ++k) {
-      bool again = std::find(owners.begin(), owners.begin() + static_cast<std::ptrdiff_t>(k), owners[k]) !=
-                   owners.begin() + static_cast<std::ptrdiff_t>(k);
-      if (owners[k] < 0 || static_cast<std::size_t>(owners[k]) >= count || again) {
-        refuse("spmd stacks the parts of different devices");
-      }
+  for (py::handle item : py::cast<py::sequence>(parts[2])) spmd->outs.push_back(parse_rows(item, count));
+  for (const auto* all : {&spmd->rows, &spmd->outs}) {
+    for (const std::vector<int>& rows : *all) {
+      bool outside = std::any_of(rows.begin(), rows.end(), [](int row) { return row < 0; });
+      if (!rows.empty() && (rows.size() != count || outside)) refuse("spmd gives a row to each device");
     }
   }
+  for (const std::vector<int>& rows : spmd->outs) spmd->owners.push_back(owners_of(rows));
   if (py::len(parts) > 3 && !parts[3].is_none()) {
     for (py::handle sharding : py::cast<py::sequence>(parts[3])) spmd->shardings.push_back(own(sharding));
   }
   for (std::size_t k = 0; k < spmd->devices.size(); ++k) {
-    if (spmd->devices[k]->platform != Platform::cpu) refuse("spmd runs on devices of the CPU");
+    if (spmd->devices[k]->platform != spmd->devices[0]->platform) refuse("spmd runs on devices of one platform");
     for (std::size_t j = 0; j < k; ++j) {
       if (spmd->devices[j] == spmd->devices[k]) refuse("spmd names a device twice");
     }
@@ -262,7 +267,7 @@ std::unique_ptr<Spmd> parse_spmd(py::handle item) {
 void check_spmd(Plan& plan) {
   Spmd& spmd = *plan.spmd;
   if (!plan.mutates.empty()) refuse("an spmd plan writes no argument in place");
-  if (plan.kernels) refuse("an spmd plan has no kernels");
+  if (plan.kernels ? !spmd.on_gpus() : spmd.on_gpus()) refuse("an spmd plan has kernels if it runs on GPUs");
   if (spmd.owners.size() != plan.results.size()) refuse("spmd says of each result whether it is stacked");
   if (!spmd.shardings.empty() && spmd.shardings.size() != plan.results.size()) refuse("spmd has a sharding per result");
   for (std::size_t k = 0; k < plan.results.size(); ++k) {
@@ -272,7 +277,7 @@ void check_spmd(Plan& plan) {
       continue;
     }
     auto leaf = static_cast<std::size_t>(result.leaf);
-    if (leaf >= spmd.rows.size() || spmd.rows[leaf] != spmd.owners[k]) {
+    if (leaf >= spmd.rows.size() || spmd.rows[leaf] != spmd.outs[k]) {
       refuse("a result that is an argument is stacked as the argument is split");
     }
   }

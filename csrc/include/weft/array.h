@@ -10,6 +10,8 @@
 
 namespace weft {
 
+struct Pieces;
+
 struct ArrayObject {
   PyObject_HEAD void* data;
   Block* block;  // one of the two holds `data`
@@ -17,6 +19,7 @@ struct ArrayObject {
   Device* device;  // null: the first of the CPU
   PyArray_Descr* descr;
   PyObject* weak_references;
+  Pieces* pieces;      // on several GPUs (pieces.h); then `data` may be null yet
   PyObject* sharding;  // what Python says of how it is spread over devices, or null
   int dtype;           // canonical type number
   int rank;
@@ -73,7 +76,7 @@ PyObject* numpy_view(ArrayObject* array, bool writable);
 bool wait_until_ready(ArrayObject* array);
 bool is_ready(ArrayObject* array);
 inline bool settle(ArrayObject* array) {
-  return __builtin_expect(!array->block || !array->block->ready, 1) || wait_until_ready(array);
+  return __builtin_expect(array->block ? !array->block->ready : !array->pieces, 1) || wait_until_ready(array);
 }
 
 // An array of a device as a NumPy array (a new reference); null with a Python error.

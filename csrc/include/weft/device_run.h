@@ -11,10 +11,20 @@ namespace weft {
 class DeviceRun : public Run {
  public:
   DeviceRun(Plan& plan, Device& device, const Kernels::Loaded& loaded);
-  ~DeviceRun();
+  ~DeviceRun() override;
 
   // As Run's; results of NumPy's flavour are in the host's memory when it returns.
   int call(void** inputs, const npy_intp* sizes);
+
+ protected:
+  // Runs the entry, without the GIL; a status.
+  int execute(void** inputs, const npy_intp* sizes);
+  // Sets the Python error that a run with this status ends with, if it does; returns the status.
+  int conclude(int status);
+  // Waits until all that was queued is done.
+  virtual void await() { device_.synchronise(plan_.name); }
+
+  Device& device_;
 
  private:
   static DeviceRun& of(WeftContext* context) { return *static_cast<DeviceRun*>(context); }
@@ -39,7 +49,6 @@ class DeviceRun : public Run {
   int fetch();  // results that the host wants
   void mark();  // results that stay are ready when the queue has come so far
 
-  Device& device_;
   const Kernels::Loaded& loaded_;
   Block* failure_ = nullptr;
   bool clean_ = true;     // nothing was recorded there

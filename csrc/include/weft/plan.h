@@ -130,9 +130,12 @@ class Cost {
 struct Spmd {
   std::vector<Device*> devices;
   std::vector<std::vector<int>> rows;    // by leaf: which row of its leading axis each device gets; none: all of it
-  std::vector<std::vector<int>> owners;  // by result: the devices whose parts are stacked; none: it is device 0's
+  std::vector<std::vector<int>> outs;    // by result: which row each device's part is; none: all have the same
+  std::vector<std::vector<int>> owners;  // by result: for each row the first device that has it
   std::vector<Ref> shardings;            // by result, or none
   bool meets = false;                    // it has collectives
+
+  bool on_gpus() const { return devices.front()->platform == Platform::gpu; }
 };
 
 struct Plan {

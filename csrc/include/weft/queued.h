@@ -15,7 +15,7 @@ class Gang;
 class FreeRun : public Run {
  public:
   FreeRun(Plan& plan, const Device& device);
-  ~FreeRun() {  // on a thread that may not have the GIL
+  ~FreeRun() override {  // on a thread that may not have the GIL
     release_later(std::exchange(error_type_, nullptr));
     release_later(std::exchange(error_value_, nullptr));
     release_later(std::exchange(error_trace_, nullptr));

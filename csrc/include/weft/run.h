@@ -14,12 +14,12 @@ class Run : public WeftContext {
   explicit Run(Plan& plan);
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
-  ~Run();
+  virtual ~Run();
 
   int call(void** inputs, const npy_intp* sizes);
 
   // Result k of the plan as a Python object; null with a Python error.
-  PyObject* value(std::size_t k);
+  virtual PyObject* value(std::size_t k);
 
   // Where arrays lie that the run makes, of the CPU's devices, and whether they are committed to it.
   void place(bool committed, Device* device) {

@@ -186,7 +186,10 @@ def compile_call(t: Transformed, signature: Signature, target: Callable[[list[An
     if t.parts and find_toolchain() is None:
         return compile_call(t.parts.single, signature, target)
     program = stage_signature(t, signature)
-    device = target([source.entry() for source, _ in program.captures.hidden])
+    if program.spread is not None:
+        device = None if program.spread.topology.platform == "cpu" else program.spread.topology
+    else:
+        device = target([source.entry() for source, _ in program.captures.hidden])
     if find_toolchain() is None:
         if device is not None:
             raise NoCompiler

@@ -82,8 +82,8 @@ def pmap(
     """
     if global_arg_shapes is not None:
         raise NotImplementedError("pmap with global_arg_shapes: arguments have the shapes they have")
-    if backend not in (None, "cpu"):
-        raise NotImplementedError(f"pmap with backend={backend!r}: it runs on CPU devices")
+    if backend not in (None, "cpu", "gpu", "cuda"):
+        raise ValueError(f"pmap with backend={backend!r}: it is 'cpu' or 'gpu'")
     if not isinstance(axis_name, str | None):
         raise TypeError(f"pmap axis_name must be a string, got {axis_name!r}")
     in_axes, out_axes, axis_size = settled(in_axes), settled(out_axes), settled(axis_size)
@@ -91,14 +91,19 @@ def pmap(
     static = static_broadcasted_argnums
     static = (static,) if isinstance(static, int) else tuple(static)
     made = Pmapped if _leading(in_axes) and _leading(out_axes) else MovedPmapped
-    numbers = None if devices is None else tuple([_number(d) for d in devices])
-    return made(fun, _Options(axis_name, in_axes, out_axes, axis_size, numbers), (static, ()))
+    platform = "gpu" if backend == "cuda" else backend
+    numbers = None
+    if devices is not None:
+        platform, numbers = _numbers(devices, platform)
+    return made(fun, _Options(axis_name, in_axes, out_axes, axis_size, platform, numbers), (static, ()))
 
 
-def _number(device: Any) -> int:
-    if device.platform != "cpu":
-        raise NotImplementedError(f"pmap on {device}: it runs on CPU devices")
-    return int(device.id)
+def _numbers(devices: Sequence[Any], backend: str | None) -> tuple[str | None, tuple[int, ...]]:
+    """The platform of devices, and their numbers."""
+    platforms = {d.platform for d in devices} | ({backend} if backend else set())
+    if len(platforms) > 1:
+        raise ValueError(f"pmap runs on devices of one platform, not of {sorted(platforms)}")
+    return next(iter(platforms), None), tuple([int(d.id) for d in devices])
 
 
 def _leading(axes: Any) -> bool:
@@ -112,15 +117,16 @@ def _leading(axes: Any) -> bool:
 
 class _Options:
     def __init__(
-        self, axis_name: str | None, in_axes: Any, out_axes: Any, axis_size: int | None, devices: tuple[int, ...] | None
-    ) -> None:
+        self, axis_name: str | None, in_axes: Any, out_axes: Any, axis_size: int | None, platform: str | None,
+        devices: tuple[int, ...] | None,
+    ) -> None:  # fmt: skip
         self.axis_name, self.in_axes, self.out_axes = axis_name, in_axes, out_axes
-        self.axis_size, self.devices = axis_size, devices
+        self.axis_size, self.platform, self.devices = axis_size, platform, devices
 
     def __repr__(self) -> str:
         return (
             f"axis_name={self.axis_name!r}, in_axes={self.in_axes!r}, out_axes={self.out_axes!r},"
-            f" axis_size={self.axis_size!r}, devices={self.devices!r}"
+            f" axis_size={self.axis_size!r}, backend={self.platform!r}, devices={self.devices!r}"
         )
 
 
@@ -250,7 +256,9 @@ class Pmapped(Spreading):
         o = self.options
         axes = axes_of(o.in_axes, signature, "pmap")
         count = self._count(signature, axes)
-        topology = Topology(((o.axis_name, count),), _devices(o.devices, count), processes.joined())
+        platform = o.platform or ("cpu" if signature.device is None else signature.device.platform)
+        devices = _devices(o.devices, count, platform)
+        topology = Topology(((o.axis_name, count),), devices, processes.joined(), platform)
         return topology, [None if a is None else (o.axis_name,) for a in axes]
 
     def out_names(self, tree: Any) -> list[Any]:
@@ -306,7 +314,9 @@ class MovedPmapped(Rearranging, Pmapped):
     def __init__(self, fun: Any, options: _Options, static: Static) -> None:
         o = options
         super().__init__(
-            fun, _Options(o.axis_name, _zeroed(o.in_axes), _zeroed(o.out_axes), o.axis_size, o.devices), static
+            fun,
+            _Options(o.axis_name, _zeroed(o.in_axes), _zeroed(o.out_axes), o.axis_size, o.platform, o.devices),
+            static,
         )
         self.asked = options
         self.title = f"pmap({o!r})"
@@ -334,6 +344,7 @@ def _zeroed(axes: Any) -> Any:
 def _moved(axes: Any, x: Any, back: bool, xp: Any) -> Any:
     """The arrays of a tree with their axis in front, or from there where it belongs."""
     from weft import tree_util
+    from weft.runtime.pieces import is_in_pieces, shown
 
     if isinstance(axes, tuple | list | dict):
         if isinstance(axes, dict):
@@ -345,6 +356,9 @@ def _moved(axes: Any, x: Any, back: bool, xp: Any) -> Any:
     places = (0, axes) if back else (axes, 0)
 
     def move(v: Any) -> Any:
+        if back and is_in_pieces(v):
+            shape = (*v.shape[1:][: axes % v.ndim], v.shape[0], *v.shape[1:][axes % v.ndim :])
+            return shown(v, shape, None, PmapSharding(v.sharding.devices, axes % v.ndim))
         made = xp.moveaxis(v, *places)
         before = getattr(v, "_sharding", None)
         if back and before is not None:
@@ -354,9 +368,11 @@ def _moved(axes: Any, x: Any, back: bool, xp: Any) -> Any:
     return tree_util.tree_map(move, x)
 
 
-def _devices(numbers: tuple[int, ...] | None, count: int) -> tuple[int, ...]:
+def _devices(numbers: tuple[int, ...] | None, count: int, platform: str) -> tuple[int, ...]:
     """The devices of a call with so many pieces."""
     if processes.count() > 1:
+        if platform != "cpu":
+            raise NotImplementedError("pmap over the GPUs of several processes")
         every = tuple(range(local_device_count("cpu")))
         if count != len(every) or numbers not in (None, every):
             raise ValueError(
@@ -368,10 +384,11 @@ def _devices(numbers: tuple[int, ...] | None, count: int) -> tuple[int, ...]:
         if len(numbers) != count:
             raise ValueError(f"pmap is given {len(numbers)} devices, and arguments in {count} pieces")
         return numbers
-    have = local_device_count("cpu")
+    have = local_device_count(platform)
     if count > have:
+        more = f" Set WEFT_CPU_DEVICES={count} for as many virtual CPU devices." if platform == "cpu" else ""
         raise ValueError(
             f"compiling computation that requires {count} logical devices, but only {have} are available"
-            f" (num_replicas={count}). Set WEFT_CPU_DEVICES={count} for as many virtual CPU devices."
+            f" (num_replicas={count}).{more}"
         )
     return tuple(range(count))

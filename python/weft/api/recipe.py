@@ -116,7 +116,7 @@ def recipe_of(program: Program, meta: dict[str, Any], device: dict[str, Any] | N
 
 def spmd(spread: Spread) -> tuple[Any, ...]:
     """How a program is spread, as the plan takes it."""
-    every = devices_of("cpu")
+    every = devices_of(spread.topology.platform)
     devices = tuple([every[k] for k in spread.topology.devices])
     return (
         devices,

@@ -8,6 +8,8 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from weft.api.pmap import NO_STATIC, Rearranging, Static
 from weft.api.spmd import Topology
 from weft.api.transformed import Transformed
@@ -140,18 +142,24 @@ class ShardMapped(Rearranging):
         return None if any(static) else self
 
     def stacked(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        parts: tuple[Any, ...] = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, True))
+        split = self._divided if self.mesh.platform == "cpu" else self._in_rows
+        parts: tuple[Any, ...] = _each(self._per_argument(args), args, split)
         return parts
 
     def unstacked(self, found: Any, xp: Any) -> Any:
-        return _each(self.out_specs, found, lambda x, spec: self._whole(x, spec, True, xp))
+        from weft.runtime.pieces import is_in_pieces
+
+        def whole(x: Any, spec: PartitionSpec) -> Any:
+            return self._from_rows(x, spec) if is_in_pieces(x) else self._whole(x, spec, True, xp)
+
+        return _each(self.out_specs, found, whole)
 
     def _stacked_lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from weft import numpy as wnp
 
         whole = _each(self._per_argument(args), args, lambda x, spec: self._whole(x, spec, True, wnp))
         found = self.stage_call(whole, kwargs)
-        return _each(self.out_specs, found, lambda x, spec: self._divided(x, spec, True))
+        return _each(self.out_specs, found, self._divided)
 
     def lanes(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """One `vmap` for each axis of the mesh."""
@@ -169,7 +177,7 @@ class ShardMapped(Rearranging):
                 g, in_axes=_map_specs(place, self._per_argument(args)), out_axes=_map_specs(place, self.out_specs),
                 axis_name=name, axis_size=size,
             )  # fmt: skip
-        parts = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, False))
+        parts = _each(self._per_argument(args), args, lambda x, spec: self._divided(x, spec, flat=False))
         return _each(self.out_specs, g.stage_call(parts, {}), lambda x, spec: self._whole(x, spec, False, wnp))
 
     def _per_argument(self, args: tuple[Any, ...]) -> Any:
@@ -190,7 +198,7 @@ class ShardMapped(Rearranging):
         used = {n for d in names for n in d}
         return [(n, k) for n, k in self.mesh.shape.items() if n in used], names
 
-    def _divided(self, x: Any, spec: PartitionSpec, flat: bool) -> Any:
+    def _divided(self, x: Any, spec: PartitionSpec, *, flat: bool = True) -> Any:
         """An array as its pieces: with an axis for each mesh axis that divides it in front, or one for all of them."""
         from weft import numpy as wnp
 
@@ -244,6 +252,40 @@ class ShardMapped(Rearranging):
 
         return placed(x, NamedSharding(self.mesh, spec))
 
+    # -- the same on GPUs: what lies where it is wanted stays there ----------------------------------------------------
+
+    def _rows(self, spec: PartitionSpec) -> tuple[int, ...]:
+        """For each device the number of its piece; ``()``: all have the whole."""
+        names = self._divides(spec)
+        return () if names is None else topology_of(self.mesh).rows(names)
+
+    def _divides(self, spec: PartitionSpec) -> Any:
+        """The axes that divide an array, in the mesh's order, or None."""
+        used = _names(spec)
+        return Names([n for n in self.mesh.shape if n in used]) if used else None
+
+    def _in_rows(self, x: Any, spec: PartitionSpec) -> Any:
+        """An argument as its stacked pieces."""
+        from weft import numpy as wnp
+        from weft.runtime.devices import placed
+        from weft.runtime.pieces import shown
+
+        sharding = NamedSharding(self.mesh, spec)
+        x = placed(x if isinstance(x, wnp.ndarray) else np.asarray(x), sharding)
+        rows = self._rows(spec)
+        shape = (max(rows) + 1, *sharding.shard_shape(x.shape)) if rows else x.shape
+        return shown(x, shape, rows, sharding)
+
+    def _from_rows(self, x: Any, spec: PartitionSpec) -> Any:
+        """A result from its stacked pieces."""
+        from weft.runtime.pieces import shown
+
+        sharding, rows = NamedSharding(self.mesh, spec), self._rows(spec)
+        piece = x.shape[1:] if rows else x.shape
+        counts = [math.prod([self.mesh.shape[n] for n in names]) for names in spec.names(len(piece))]
+        shape = tuple([n * k for n, k in zip(piece, counts, strict=True)])
+        return shown(x, shape, None if rows else (), sharding)
+
     # -- the program of one device -------------------------------------------------------------------------------------
 
     @property
@@ -252,8 +294,7 @@ class ShardMapped(Rearranging):
 
     def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
         """The mesh, and the axes that divide each leaf."""
-        mesh = self.mesh
-        topology = Topology(tuple(mesh.shape.items()), tuple([d.id for d in mesh.devices.flat]))
+        topology = topology_of(self.mesh)
         args = structure(signature.args, signature.leaves)
         specs = self._per_argument(args.children)
         return topology, prefix_axes(_map_specs(self._divides, specs), args, "shard_map in_specs")
@@ -262,9 +303,10 @@ class ShardMapped(Rearranging):
         """The axes that divide each result."""
         return prefix_axes(_map_specs(self._divides, self.out_specs), tree, "shard_map out_specs")
 
-    def _divides(self, spec: PartitionSpec) -> Any:
-        used = _names(spec)
-        return Names([n for n in self.mesh.shape if n in used]) if used else None
+
+def topology_of(mesh: Mesh) -> Topology:
+    """A mesh as its devices' numbers."""
+    return Topology(tuple(mesh.shape.items()), tuple([d.id for d in mesh.devices.flat]), platform=mesh.platform)
 
 
 def _names(spec: PartitionSpec) -> set[str]:

@@ -33,11 +33,14 @@ class Topology:
         The devices' numbers.
     processes
         How many processes have such devices each; the (only) axis goes through all of them.
+    platform
+        The devices' platform.
     """
 
     axes: tuple[tuple[str | None, int], ...]
     devices: tuple[int, ...]
     processes: int = 1
+    platform: str = "cpu"
 
     @property
     def count(self) -> int:
@@ -111,7 +114,7 @@ class Spread:
         For each leaf of the arguments, and each captured one behind them: the row of its leading axis that each device
         gets, or None: all get the whole.
     outs
-        For each result: the devices whose parts are stacked along a new leading axis, or None: it is the first's.
+        For each result: the row of a new leading axis that each device's part is, or None: all have the same.
     """
 
     topology: Topology
@@ -193,6 +196,7 @@ def stage(
     """
     from weft.api.compiled import finished
     from weft.frontend.stage import stage as stage_one
+    from weft.transforms.gpus import for_gpus
 
     part = Part(fun, topology, out_names)
     leaves = [_part_of(x) if n is not None else x for x, n in zip(signature.leaves, names, strict=True)]
@@ -206,6 +210,8 @@ def stage(
     divided = [*names, *[None] * captured]
     _check_results(program, topology, divided, part.out_names if check else [])
     program = finished(program)
+    if topology.platform == "gpu":
+        program.function = for_gpus(program.function, {n: k * topology.processes for n, k in topology.axes})
     whole = [*signature.leaves, *program.leaves[len(leaves) :]]
     program.guards = _whole_guards(program.guards, program.leaves, whole)
     for i, n in enumerate(divided):
@@ -216,7 +222,7 @@ def stage(
     program.spread = Spread(
         topology,
         tuple([None if n is None else topology.rows(n) for n in divided]),
-        tuple([None if n is None else _owners(topology, n) for n in part.out_names]),
+        tuple([None if n is None else topology.rows(n) for n in part.out_names]),
     )
     return program
 
@@ -228,12 +234,6 @@ def _part_of(leaf: Leaf) -> Leaf:
 def _replaced(record: Any, **new: Any) -> Any:
     """One of the runtime's records with other values for some fields."""
     return type(record)([new.get(name, getattr(record, name)) for name in record.__match_args__])
-
-
-def _owners(topology: Topology, names: tuple[str | None, ...]) -> tuple[int, ...]:
-    """The first device at each position on these axes."""
-    rows = topology.rows(names)
-    return tuple([rows.index(k) for k in range(max(rows) + 1)])
 
 
 def _whole_guards(guards: list[Any], parts: Sequence[Leaf], whole: Sequence[Leaf]) -> list[Any]:

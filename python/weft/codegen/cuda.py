@@ -298,6 +298,25 @@ class Host(Statements):
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
+    def host(self, id: int, views: list[L.View], after: str | None) -> None:
+        """A call of a host function; a collective is queued, on the device's own memory."""
+        if self.planned.program.meta["host"][id]["kind"] != "collective":
+            super().host(id, views, after)
+            return
+        self.put("{")
+        self.depth += 1
+        back: list[str] = []
+        items = [
+            self.scalar_view(k, v, back) if v.place is None else super(Host, self).array_view(id, k, v, v.place, back)
+            for k, v in enumerate(views)
+        ]
+        self.put(f"const WeftView views[] = {{{', '.join(items)}}};")
+        self.status(f"ctx->host(ctx, {id}, {len(views)}, views)")
+        for line in back:
+            self.put(line)
+        self.depth -= 1
+        self.put("}")
+
     def array_view(self, id: int, k: int, v: L.View, place: L.Place, back: list[str]) -> str:
         """A copy of an array in the host's memory, read before the call or written back after it."""
         what = self.planned.program.meta["host"][id]

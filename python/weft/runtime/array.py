@@ -82,8 +82,16 @@ def _subscript(x: Array, key: Any) -> Any:
 
         return getitem(lift(x), key)
     if eager.active and eager.is_elsewhere(x, key):
-        return eager.apply("getitem", x, key)
+        found = _pieces().row(x, key)
+        return eager.apply("getitem", x, key) if found is None else found
     return _wrap(x._view()[_plain(key)])
+
+
+@functools.cache
+def _pieces() -> Any:
+    from weft.runtime import pieces
+
+    return pieces
 
 
 def _conditions() -> tuple[Any, Any]:
@@ -435,4 +443,5 @@ def _rebuild(data: np.ndarray[Any, Any]) -> Array:
 
 
 _runtime.set_array_class(Array)
+_runtime.set_assembler(lambda x: _pieces().to_host(x))
 _runtime.set_operators(_operate, _subscript, *_conditions())

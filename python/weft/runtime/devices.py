@@ -163,8 +163,13 @@ def placed(x: Any, sharding: Sharding) -> Array:
     """
     if isinstance(sharding, SingleDeviceSharding):
         return device_put(x, sharding.device)  # type: ignore[no-any-return]
-    if any(d.platform != "cpu" for d in sharding.device_set):
-        raise NotImplementedError("arrays are divided over CPU devices only")
+    platforms = {d.platform for d in sharding.device_set}
+    if len(platforms) > 1:
+        raise ValueError(f"an array is divided over devices of one platform, not of {sorted(platforms)}")
+    if platforms != {"cpu"}:
+        from weft.runtime.pieces import divided
+
+        return divided(x if isinstance(x, Array) else np.asarray(x), sharding, device_put)
     array = x if isinstance(x, Array) else _runtime.device_put(x, _runtime.cpu_device(), False)
     sharding.devices_indices_map(array.shape)  # which checks it
     made: Array = array._reshaped(array.shape)
@@ -188,7 +193,16 @@ def device_put_sharded(shards: Sequence[Any], devices: Sequence[Device]) -> Any:
     if len(shards) != len(devices):
         raise ValueError(f"len(shards) = {len(shards)} must equal len(devices) = {len(devices)}.")
     sharding = PmapSharding(tuple(devices))
-    return tree_util.tree_map(lambda *parts: placed(np.stack([np.asarray(p) for p in parts]), sharding), *shards)
+
+    def stacked(*parts: Any) -> Array:
+        if all(d.platform == "cpu" for d in devices):
+            return placed(np.stack([np.asarray(p) for p in parts]), sharding)
+        from weft.runtime.pieces import joined
+
+        pieces = [device_put(p, d) for p, d in zip(parts, devices, strict=True)]
+        return joined(pieces, (len(pieces), *pieces[0].shape), tuple(range(len(pieces))), sharding)
+
+    return tree_util.tree_map(stacked, *shards)
 
 
 def device_put_replicated(x: Any, devices: Sequence[Device]) -> Any:

@@ -126,6 +126,20 @@ class Mesh:
         return int(self.devices.size)
 
     @property
+    def platform(self) -> str:
+        """The platform of the devices.
+
+        Raises
+        ------
+        ValueError
+            They have different ones.
+        """
+        platforms = {d.platform for d in self.devices.flat}
+        if len(platforms) != 1:
+            raise ValueError(f"the devices of a mesh have one platform, not {sorted(platforms)}")
+        return str(next(iter(platforms)))
+
+    @property
     def device_ids(self) -> np.ndarray[Any, Any]:
         """The devices' numbers."""
         return np.array([d.id for d in self.devices.flat]).reshape(self.devices.shape)
@@ -173,14 +187,14 @@ def make_mesh(
     axis_shapes, axis_names
         The axes' sizes and names.
     devices
-        The devices to take them from; absent, the CPU's.
+        The devices to take them from; absent, those of the default platform.
 
     Raises
     ------
     ValueError
         There are fewer devices than the mesh has places.
     """
-    every = list(_cpus() if devices is None else devices)
+    every = list(_default_devices() if devices is None else devices)
     count = math.prod(axis_shapes)
     if count > len(every):
         raise ValueError(
@@ -190,8 +204,9 @@ def make_mesh(
     return Mesh(np.array(every[:count], dtype=object).reshape(tuple(axis_shapes)), axis_names)
 
 
-def _cpus() -> list[Device]:
-    return _runtime.cpu_devices()
+def _default_devices() -> list[Device]:
+    cpu = _runtime.default_device().platform == "cpu"
+    return _runtime.cpu_devices() if cpu else _runtime.gpu_devices()
 
 
 @dataclass(frozen=True)
@@ -370,9 +385,15 @@ def shards_of(array: Any, sharding: Sharding) -> list[Shard]:
     """The pieces of an array, device after device."""
     seen: dict[str, int] = {}
     found = []
-    for device, index in sharding.devices_indices_map(array.shape).items():
+    held = _runtime.pieces_of(array)
+    for k, (device, index) in enumerate(sharding.devices_indices_map(array.shape).items()):
         key = repr(index)
-        found.append(Shard(device, index, seen.get(key, 0), array[index] if index else array))
+        if held is None:
+            data = array[index] if index else array
+        else:
+            shape = tuple([len(range(*s.indices(n))) for s, n in zip(index, array.shape, strict=True)])
+            data = held[0][k]._reshaped(shape)
+        found.append(Shard(device, index, seen.get(key, 0), data))
         seen[key] = seen.get(key, 0) + 1
     return found
 

@@ -43,7 +43,7 @@ def _block(b: Block, active: tuple[Function, ...], ruled: bool) -> Block:
     names: dict[Var, Atom] = {}  # results of inlined calls, replaced in what follows
     for s in b.stmts:
         if names:
-            s = _Substitute(names).stmt(s)
+            s = Substitute(names).stmt(s)
         match s:
             case Call() if s.rule is not None and not ruled:
                 stmts.append(s)
@@ -149,7 +149,7 @@ class _Bind(Renamer):
         return value
 
 
-class _Substitute(Renamer):
+class Substitute(Renamer):
     """Replaces free variables in statements of our own copy; bound ones keep their identity."""
 
     def bind(self, v: Var) -> Var:

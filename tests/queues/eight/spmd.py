@@ -477,7 +477,7 @@ def test_beyond_the_process(jitted, op):
 def test_devices_that_share_rows(jitted, rows):
     f = jitted(
         body("f8", 1, 1, SAME), results=[("array", "f8", 1, "weft", -1, dims_of(1))], tree=LEAF,
-        host=[Collective("psum", ((0, 1), (2, 3)))], spmd=spmd(4, (rows,), ((2, 0),)),
+        host=[Collective("psum", ((0, 1), (2, 3)))], spmd=spmd(4, (rows,), ((1, 1, 0, 0),)),
     )  # fmt: skip
     x = draw("f8", (2, 3))
     parts = x[list(rows)]
