@@ -37,8 +37,9 @@ __all__ = [
     "device_put_replicated", "device_put_sharded", "devices", "disable_jit",
     "effects_barrier", "enable_x64", "ensure_compile_time_eval", "eval_shape", "export", "grad", "hessian", "hvp",
     "io_callback", "jacfwd",
-    "jacobian", "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "make_ir", "make_jaxpr",
-    "make_mesh", "named_call", "named_scope", "pmap", "process_count", "process_index", "pure_callback", "remat",
+    "jacobian", "jacrev", "jit", "jvp", "linearize", "local_device_count", "local_devices", "make_array_from_callback",
+    "make_array_from_process_local_data", "make_array_from_single_device_arrays", "make_ir", "make_jaxpr", "make_mesh",
+    "named_call", "named_scope", "pmap", "process_count", "process_index", "pure_callback", "remat",
     "shard_map", "typeof", "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip
 
@@ -68,6 +69,9 @@ _LATER = {
     "jacobian": "weft.api.jacobians",
     "jacrev": "weft.api.jacobians",
     "io_callback": "weft.api.callbacks",
+    "make_array_from_callback": "weft.runtime.assembling",
+    "make_array_from_process_local_data": "weft.runtime.assembling",
+    "make_array_from_single_device_arrays": "weft.runtime.assembling",
     "make_ir": "weft.api.shapes",
     "make_jaxpr": "weft.api.shapes",
     "make_mesh": "weft.sharding",

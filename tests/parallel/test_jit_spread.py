@@ -132,6 +132,7 @@ def test_what_is_shown_of_it(devices):
         (weft.pmap(lambda v: v * 2.0, in_axes=0, out_axes=2), (5, 3, 4)),
         (weft.pmap(lambda v: v[0].sum(), out_axes=0), (4,)),
         (weft.shard_map(lambda v: v[:, 0], mesh=mesh, in_specs=P("a", None, None), out_specs=P(("b", "a"))), (8, 3)),
+        (weft.shard_map(lambda v: lax.pmax(v, "b"), mesh=mesh, in_specs=P(("a", "b")), out_specs=P("a")), (2, 5, 3)),
     ):
         g = weft.jit(f)
         struct = weft.ShapeDtypeStruct(x.shape, x.dtype)

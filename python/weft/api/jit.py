@@ -13,6 +13,8 @@ from weft.runtime import eager
 def jit(
     fun: Callable[..., Any] | None = None,
     *,
+    in_shardings: Any = None,
+    out_shardings: Any = None,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Iterable[str] | None = None,
     donate_argnums: int | Sequence[int] | None = None,
@@ -24,7 +26,13 @@ def jit(
     Parameters
     ----------
     fun
-        A Python function with source. Absent, when `jit` is used as a decorator with arguments.
+        A Python function with source. Absent, when `jit` is used as a decorator with arguments. One made by `weft.pmap`
+        or `weft.shard_map` goes on to run on its devices.
+    in_shardings, out_shardings
+        How the positional arguments and the results are divided over devices: a sharding (or a `PartitionSpec`, for the
+        mesh of the ``with mesh:`` around the call) for all, or a structure of them that is a prefix of the tuple of
+        arguments that are not static, or of the result. None: as they come. Arguments that are not divided yet are put
+        so; to compute on the pieces, use `weft.shard_map`.
     static_argnums, static_argnames
         Arguments that are known while staging: a new program is compiled for each value (which must be hashable).
     donate_argnums, donate_argnames
@@ -42,6 +50,8 @@ def jit(
     ------
     StagingError
         At the first call: something in the function is not compiled.
+    ValueError
+        An argument that was put on devices before is not divided as ``in_shardings`` says; an array cannot be.
 
     Examples
     --------
@@ -57,19 +67,30 @@ def jit(
     """
     if fun is None:
         return functools.partial(
-            jit, static_argnums=static_argnums, static_argnames=static_argnames, donate_argnums=donate_argnums,
-            donate_argnames=donate_argnames, inline=inline,
+            jit, in_shardings=in_shardings, out_shardings=out_shardings, static_argnums=static_argnums,
+            static_argnames=static_argnames, donate_argnums=donate_argnums, donate_argnames=donate_argnames,
+            inline=inline,
         )  # fmt: skip
     if not callable(fun):
         raise TypeError(f"Expected a callable value, got {fun!r}")
     nums = _tuple(static_argnums)
     names = _tuple(static_argnames)
     nums, names = _both(fun, nums, names)
-    if hasattr(type(fun), "jitted"):
-        spread: Any = fun
-        if (made := spread.jitted((nums, names))) is not None:
-            return made
+    made = _spread(fun, nums, names) or _compiled(fun, nums, names)
+    if in_shardings is None and out_shardings is None:
+        return made
+    from weft.api.placing import Placing
 
+    return Placing(made, in_shardings, out_shardings)
+
+
+def _spread(fun: Any, nums: tuple[int, ...], names: tuple[str, ...]) -> Transformed | None:
+    """A function that runs on many devices is compiled already."""
+    made: Transformed | None = fun.jitted((nums, names)) if hasattr(type(fun), "jitted") else None
+    return made
+
+
+def _compiled(fun: Callable[..., Any], nums: tuple[int, ...], names: tuple[str, ...]) -> Transformed:
     def stage_call(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         from weft.frontend.calls import call
 

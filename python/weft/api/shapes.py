@@ -150,6 +150,7 @@ class Lowered(Program):
 
     def __post_init__(self) -> None:
         self._call: Any = None
+        self.compiled: Any = None
 
     def as_text(self) -> str:
         """The IR."""
@@ -163,7 +164,7 @@ class Lowered(Program):
 
         t, args, kwargs = self._call
         answer_later(t, args, kwargs)
-        found: Transformed = t
+        found: Transformed = self.compiled or t
         return found
 
     @property
@@ -187,8 +188,8 @@ class Lowered(Program):
         def result(k: int) -> ShapeDtypeStruct:
             r = self.results[k]
             found = struct(self.function.params[r.leaf].type if r.kind == "leaf" else types[k])
-            owners = None if self.spread is None else self.spread.outs[k]
-            return found if owners is None else found.update(shape=(len(owners), *found.shape))
+            rows = None if self.spread is None else self.spread.outs[k]
+            return found if rows is None else found.update(shape=(max(rows) + 1, *found.shape))
 
         found = _built(self.tree, result)
         if self.spread is None:

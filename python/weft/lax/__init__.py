@@ -121,6 +121,7 @@ from weft.lax.fourier import (
     optimization_barrier,
     platform_dependent,
     rng_uniform,
+    with_sharding_constraint,
 )
 from weft.lax.indexing import (
     GatherDimensionNumbers,
@@ -259,7 +260,8 @@ __all__ = [
     "round", "rsqrt", "scan", "scatter", "scatter_add", "scatter_apply", "scatter_max", "scatter_min", "scatter_mul",
     "scatter_sub", "select", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign", "sin",
     "sinh", "slice", "slice_in_dim", "sort", "sort_key_val", "split", "sqrt", "square", "squeeze", "stack",
-    "stop_gradient", "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop", "zeta",
+    "stop_gradient", "sub", "switch", "tan", "tanh", "tile", "top_k", "transpose", "unstack", "while_loop",
+    "with_sharding_constraint", "zeta",
 ]  # fmt: skip
 
 

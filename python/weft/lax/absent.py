@@ -31,7 +31,6 @@ ABSENT: dict[str, str] = {
     "scaled_dot": "multiply by the scales, and write weft.lax.dot_general",
     "shape_as_value": "x.shape has run-time sizes as they are",
     "stage": "weft.jit compiles a function",
-    "with_sharding_constraint": _SHARDING,
 }
 
 

@@ -75,6 +75,38 @@ def optimization_barrier(operand: Any, /) -> Any:
     return tree.map(array, operand)
 
 
+def with_sharding_constraint(x: Any, shardings: Any) -> Any:
+    """A tree of arrays, divided over devices in some way.
+
+    Inside compiled code, which runs in one place, the values go on as they are: it is a hint there, as in JAX.
+
+    Parameters
+    ----------
+    x
+        The tree.
+    shardings
+        A sharding (or a `PartitionSpec`, for the mesh of the ``with mesh:`` around the call) for all, or a structure of
+        them that is a prefix of the tree.
+
+    Raises
+    ------
+    ValueError
+        An array has fewer axes than are said to be divided; outside compiled code, an axis' size is not a multiple of
+        the number of pieces.
+
+    Examples
+    --------
+    >>> import numpy as np, weft
+    >>> from weft.sharding import NamedSharding, PartitionSpec as P
+    >>> rows = NamedSharding(weft.make_mesh((1,), ("i",)), P("i"))
+    >>> weft.lax.with_sharding_constraint(np.arange(2.0), rows).sharding.spec
+    PartitionSpec('i',)
+    """
+    from weft.api.placing import constrained
+
+    return constrained(x, shardings)
+
+
 def platform_dependent(
     *args: Any, default: Callable[..., Any] | None = None, **per_platform: Callable[..., Any]
 ) -> Any:

@@ -238,6 +238,9 @@ class Sharding:
         """The slices that each device has, of an array of this shape."""
         raise NotImplementedError
 
+    def check(self, shape: Sequence[int]) -> None:
+        """Raise ValueError unless an array of this shape can be divided so."""
+
     @property
     def device_set(self) -> set[Device]:
         """The devices."""
@@ -396,6 +399,20 @@ def shards_of(array: Any, sharding: Sharding) -> list[Shard]:
         found.append(Shard(device, index, seen.get(key, 0), data))
         seen[key] = seen.get(key, 0) + 1
     return found
+
+
+def alike(a: Sharding, b: Sharding, shape: Sequence[int]) -> bool:
+    """Whether two shardings give each device the same piece of an array of this shape."""
+    if a == b:
+        return True
+    if a.device_set != b.device_set:
+        return False
+    b.check(shape)
+    first, second = (
+        {d: [s.indices(n) for s, n in zip(index, shape, strict=True)] for d, index in x.items()}
+        for x in (a.devices_indices_map(shape), b.devices_indices_map(shape))
+    )
+    return first == second
 
 
 def as_sharding(x: Any) -> Sharding:
