@@ -1,9 +1,11 @@
 // A stand-in for NCCL, for tests, over the fake driver: it finds what would hang or corrupt with the real one.
 //
 // What is queued runs late: when somebody waits for one member, the queues of the others go as far as their parts of
-// it, then all is done at once. Between processes data goes through files of a folder that the id names.
+// it, then all is done at once. Between processes data goes through files of a folder beside the library, which the id
+// names.
 //
 // WEFT_FAKE_NCCL="version=23203" says which it claims to be. Calls are counted, and told to fail, by the fake driver.
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -478,9 +480,11 @@ EXPORT int ncclGetUniqueId(Id* id) {
   Lock lock;
   std::memset(id->bytes, 'x', sizeof id->bytes);  // zeros inside are fine, and rubbish behind them too
   if (int code = fake_called("ncclGetUniqueId")) return code;
-  char folder[] = "/dev/shm/fake_nccl_XXXXXX";
-  if (!mkdtemp(folder)) return kSystem;
-  std::memcpy(id->bytes, folder, sizeof folder);
+  Dl_info self;
+  if (!dladdr(reinterpret_cast<void*>(ncclGetUniqueId), &self)) return kSystem;
+  std::string folder = std::filesystem::path(self.dli_fname).parent_path().string() + "/party_XXXXXX";
+  if (folder.size() >= sizeof id->bytes || !mkdtemp(folder.data())) return kSystem;
+  std::memcpy(id->bytes, folder.c_str(), folder.size() + 1);
   return 0;
 }
 EXPORT int ncclCommInitAll(Communicator** made, int count, const int* numbers) {

@@ -6,6 +6,7 @@ import ctypes
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -75,6 +76,11 @@ class Exchange:
         # The id has zeros in it, and c_char_p points at the whole of it.
         self.check(self.lib.exchange_arrays(ctypes.byref(request)))
         return results
+
+    def violations(self):
+        fake = ctypes.CDLL(os.environ["WEFT_CUDA_DRIVER"])
+        fake.fake_violations.restype = ctypes.c_char_p
+        return fake.fake_violations().decode()
 
     def check(self, message):
         if message is not None:
@@ -185,6 +191,66 @@ def test_communicators_are_made_once(exchange, nccl):
     assert nccl.count("ncclCommInitAll") == made + 1
 
 
+# -- several processes -------------------------------------------------------------------------------------------------
+
+PROCESS = """
+import sys
+import numpy as np
+from tests.cuda_runtime.test_nccl import OPERATIONS, PERMS, REDUCTIONS, Exchange, expected, values
+
+path, party, first, here, total = sys.argv[1], bytes.fromhex(sys.argv[2]), *map(int, sys.argv[3:])
+exchange = Exchange(path)
+mine = slice(first, first + here)
+for name in OPERATIONS:
+    for dtype in REDUCTIONS.get(name, "?hqfD")[::3]:
+        x = values(name, dtype, total)
+        for perm in PERMS[total] if name == "ppermute" else [()]:
+            got = exchange(name, list(x[mine]), perm=perm, first=first, total=total, party=party, last=here - 1)
+            np.testing.assert_array_equal(got, expected(name, x, perm)[mine])
+x = values("psum", "q", total)
+got = exchange("psum", list(x[mine]), first=first, total=total, party=party, repeat=4)
+np.testing.assert_array_equal(got[0], x.sum(0) * total**3)
+print("fine", exchange.violations())
+"""
+
+
+def launch(exchange, nccl, exchange_path, nccl_path, layout, text=PROCESS):
+    """What each process says; `layout`: how many devices each has."""
+    party = exchange.new_id()
+    env = os.environ | {"PYTHONPATH": str(ROOT), "WEFT_CUDA_DRIVER": str(nccl.path), "WEFT_NCCL": str(nccl_path)}
+    started = []
+    try:
+        for k, here in enumerate(layout):
+            numbers = map(str, (sum(layout[:k]), here, sum(layout)))
+            command = [sys.executable, "-c", text, str(exchange_path), party.hex(), *numbers]
+            env["WEFT_FAKE"] = f"devices={here}"
+            started.append(
+                subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            )
+        return [process.communicate(timeout=100) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+
+
+@pytest.mark.parametrize("layout", [(2, 2), (1, 3), (1, 1), (4,)], ids=str)
+def test_across_processes(exchange, nccl, exchange_path, nccl_path, layout):
+    for out, err in launch(exchange, nccl, exchange_path, nccl_path, layout):
+        assert out == "fine \n", err
+
+
+def test_across_processes_that_differ(exchange, nccl, exchange_path, nccl_path):
+    """What the real one might do wrong or hang at, the stand-in tells."""
+    text = PROCESS.partition("for name in")[0] + (
+        "try:\n"
+        "    exchange('psum', list(np.ones((here, 3 + first))), first=first, total=total, party=party)\n"
+        "except RuntimeError as e:\n"
+        "    print(e, exchange.violations())\n"
+    )
+    for out, err in launch(exchange, nccl, exchange_path, nccl_path, (1, 1), text):
+        assert "CUDA_ERROR_LAUNCH_FAILED" in out and "NCCL: processes that differ in what they call" in out, err
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
@@ -289,9 +355,8 @@ def test_not_nccl(run, tmp_path):
 
 def test_a_library_that_is_there(run, nccl_path):
     said = run(ASK, "devices=2", WEFT_NCCL=str(nccl_path)).splitlines()
-    assert said[:2] == ["2.32.3", str(nccl_path)] and said[2].startswith("b'/dev/shm/fake_nccl_")
+    assert said[:2] == ["2.32.3", str(nccl_path)] and said[2].startswith(f"b'{nccl_path.parent}/party_")
     assert f"state='ok', what='NCCL', detail='2.32.3 ({nccl_path})'" in said[3]
-    os.rmdir(said[2][2:].partition("\\x00")[0])
     assert run(ASK, "devices=1", WEFT_NCCL=str(nccl_path)).splitlines()[3] == "[]"
 
 
@@ -412,5 +477,6 @@ static_assert(int(kSum) == ncclSum && int(kMax) == ncclMax && int(kMin) == ncclM
 def test_the_real_library_opens(run, library):
     if not library.exists():
         library = Path("libnccl.so.2")
-    text = "import weft\nfrom weft import _runtime\nweft.devices('gpu')\nprint(_runtime.nccl_version())"
-    assert re.fullmatch(r"2\.\d+\.\d+\n", run(text, "devices=2", WEFT_NCCL=str(library)))
+    text = "import weft\nfrom weft import _runtime\nweft.devices('gpu')\nprint(_runtime.nccl_version(), "
+    said = run(text + "len(_runtime.exchange_id()))", "devices=2", WEFT_NCCL=str(library))
+    assert re.fullmatch(r"2\.\d+\.\d+ 128\n", said)
