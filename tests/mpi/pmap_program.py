@@ -41,8 +41,6 @@ jitted = weft.jit(weft.pmap(f, axis_name="i"))(square[mine])
 np.testing.assert_allclose(jitted["psum"], found["psum"], rtol=1e-12)
 with pytest.raises(NotImplementedError, match="inside compiled code, across processes"):
     weft.jit(lambda x: weft.pmap(lambda x: x)(x) + 1.0)(np.ones(here))
-with pytest.raises(NotImplementedError, match="axis_index_groups across processes"):
-    weft.pmap(lambda x: lax.psum(x, "i", axis_index_groups=[list(range(n))]), axis_name="i")(np.ones(here))
 with pytest.raises(NotImplementedError, match="shard_map across processes"):
     mesh = weft.make_mesh((here,), ("i",))
     weft.shard_map(lambda x: x, mesh=mesh, in_specs=weft.sharding.P("i"), out_specs=weft.sharding.P("i"))(np.ones(here))

@@ -29,9 +29,9 @@ def mpirun(count, *command, devices=2, seconds=120):
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_collectives_have_their_meaning(count):
-    status, text = mpirun(count, HERE / "exchange_program.py")
+@pytest.mark.parametrize(("count", "devices"), [(1, 4), (2, 2), (2, 4), (3, 2), (4, 1)])
+def test_collectives_have_their_meaning(count, devices):
+    status, text = mpirun(count, HERE / "exchange_program.py", devices)
     assert status == 0, text
     assert text.count("all collectives agree") == count
 
@@ -40,6 +40,13 @@ def test_pmap_across_processes():
     status, text = mpirun(3, HERE / "pmap_program.py")
     assert status == 0, text
     assert text.count("agrees with vmap over all pieces") == 3
+
+
+@pytest.mark.parametrize(("count", "devices"), [(2, 2), (4, 1), (1, 4)])
+def test_groups_across_processes(count, devices):
+    status, text = mpirun(count, HERE / "groups_program.py", devices=devices)
+    assert status == 0, text
+    assert text.count("groups agree with vmap") == count
 
 
 def test_training_does_not_depend_on_how_devices_are_divided():

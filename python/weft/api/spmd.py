@@ -77,11 +77,10 @@ class Topology:
         """The description of a collective over an axis, as one over the devices."""
         perm = None if entry.get("perm") is None else tuple(entry["perm"])
         if self.processes > 1:
-            if entry.get("groups"):
-                raise NotImplementedError(f"{entry['op']} with axis_index_groups across processes")
             if entry["op"] == "axis_index":
                 return {"op": "axis_index", "first": processes.index() * self.count}
-            return {"op": entry["op"], "perm": perm, "outer": Across(entry["op"], perm)}
+            groups = None if not entry.get("groups") else tuple([tuple(g) for g in entry["groups"]])
+            return {"op": entry["op"], "perm": perm, "outer": Across(entry["op"], perm, groups)}
         groups = self.groups(entry["axis"])
         if entry.get("groups"):
             groups = tuple([tuple([g[k] for k in part]) for g in groups for part in entry["groups"]])
@@ -91,11 +90,11 @@ class Topology:
 class Across:
     """A collective across processes: the runtime calls it once for all devices of this one."""
 
-    def __init__(self, op: str, perm: tuple[tuple[int, int], ...] | None) -> None:
-        self.op, self.perm = op, perm
+    def __init__(self, op: str, perm: tuple[tuple[int, int], ...] | None, groups: Groups | None) -> None:
+        self.op, self.perm, self.groups = op, perm, groups
 
     def __call__(self, operands: list[Any], results: list[Any]) -> None:
-        processes.exchange()(self.op, self.perm, operands, results)
+        processes.exchange()(self.op, self.perm, operands, results, self.groups)
 
     def failed(self, error: BaseException) -> None:
         """The program fails in this process: the others must not wait for it."""
