@@ -49,6 +49,16 @@ def test_groups_across_processes(count, devices):
     assert text.count("groups agree with vmap") == count
 
 
+def test_warm_starts_are_of_programs_for_as_many_processes(tmp_path, monkeypatch):
+    monkeypatch.setenv("WEFT_CACHE_DIR", str(tmp_path))
+    program = HERE / "warm_program.py"
+    for count, devices, text in ((2, 2, "compiled 1"), (2, 2, "loaded 1"), (1, 4, "compiled 1"), (4, 1, "compiled 1"),
+                                 (1, 4, "loaded 1"), (2, 2, "loaded 1")):  # fmt: skip
+        status, said = mpirun(count, program, devices=devices)
+        assert status == 0 and text in said, said
+        assert text == "compiled 1" or said.count(text) == count
+
+
 def test_training_does_not_depend_on_how_devices_are_divided():
     losses = []
     for devices, count in ((8, 1), (4, 2), (2, 4)):

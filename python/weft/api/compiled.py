@@ -93,7 +93,7 @@ def _plan(t: Transformed, signature: Signature, args: tuple[Any, ...], kwargs: d
         return t.signature(args, kwargs, hidden).device if hidden else signature.device
 
     loaded = warm.load(t, signature)
-    if loaded is not None and (loaded[0].device is None) == (target(loaded[0].hidden) is None):
+    if loaded is not None and (t.parts or (loaded[0].device is None) == (target(loaded[0].hidden) is None)):
         recipe, module = loaded
         t._loaded += 1
         t._programs.append(Compiled(None, None, module, signature, recipe.guards))

@@ -6,6 +6,7 @@ part; where the devices communicate is named by axes, and a `Topology` says whic
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -119,6 +120,22 @@ class Spread:
     topology: Topology
     splits: tuple[tuple[int, ...] | None, ...]
     outs: tuple[tuple[int, ...] | None, ...]
+
+
+def encode_spread(spread: Spread) -> dict[str, Any]:
+    """How a program is spread, as JSON values."""
+    return dataclasses.asdict(spread)
+
+
+def decode_spread(stored: dict[str, Any]) -> Spread:
+    """What `encode_spread` was given."""
+    topology = stored["topology"]
+    return Spread(
+        Topology(
+            **{**topology, "axes": tuple([(n, k) for n, k in topology["axes"]]), "devices": tuple(topology["devices"])}
+        ),
+        *[tuple([None if rows is None else tuple(rows) for rows in stored[name]]) for name in ("splits", "outs")],
+    )
 
 
 class Part:

@@ -95,7 +95,7 @@ def check_count(in_axes: Any, count: int, what: str) -> None:
 
 def structure(tree: tuple[Any, ...], leaves: Any) -> Any:
     """A signature's structure in the form of the frontend's."""
-    from weft.frontend.trees import Leaf, Tree
+    from weft.frontend.structure import Leaf, Tree
     from weft.ir.types import ArrayType
 
     match tree:
@@ -124,7 +124,7 @@ class Names(tuple[Any, ...]):
 
 def prefix_axes(axes: Any, tree: Any, what: str) -> list[Any]:
     """The axis (or names of axes) of each leaf, from a structure that is a prefix of the value's."""
-    from weft.frontend.trees import describe, leaf_types
+    from weft.frontend.structure import describe, leaf_types
 
     if axes is None or isinstance(axes, int | Names):
         return [axes] * len(leaf_types(tree))

@@ -61,6 +61,18 @@ def signature_text(signature: Signature) -> str:
     return repr((leaves, _tree(signature.args), _tree(signature.kwargs)))
 
 
+def call_text(t: Transformed, signature: Signature) -> str:
+    """The same of a call; of a function that runs on many devices with these, and how they divide the arguments.
+
+    Raises
+    ------
+    Unindexable
+        As above.
+    """
+    text = signature_text(signature)
+    return f"{text} {t.parts.layout(signature)!r}" if t.parts else text
+
+
 def _tree(tree: tuple[Any, ...]) -> Any:
     match tree:
         case ("leaf", _) | ("none",):
@@ -122,7 +134,7 @@ def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
     """The recipe and module recorded for this call, if all they depend on is as it was."""
     root = root_of(t)
     try:
-        text = signature_text(signature)
+        text = call_text(t, signature)
         found: list[Recipe] = []
 
         def accept(plan: Any) -> bool:
@@ -135,6 +147,8 @@ def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
                     return False
                 leaves += inner.leaves
                 away = away or inner.device is not None
+            if recipe.spread is not None:
+                away = recipe.spread.topology.platform != "cpu"
             if away != (recipe.device is not None) or not holds(recipe.guards, table_of(leaves)):
                 return False
             found[:] = [recipe]
@@ -155,7 +169,7 @@ def load(t: Transformed, signature: Signature) -> tuple[Recipe, Any] | None:
 def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, module: Any) -> None:
     """Record a recipe, if everything it depends on can be found and recognised in another process."""
     captures = program.captures
-    if not captures.indexable or recipe.spread is not None:
+    if not captures.indexable:
         return
     root = root_of(t)
     try:
@@ -168,7 +182,7 @@ def store(t: Transformed, signature: Signature, program: Any, recipe: Recipe, mo
                 return
             guards += _guards(value, source.path)
         plan = encode(recipe, captures)
-        text = signature_text(signature)
+        text = call_text(t, signature)
     except (Unindexable, TypeError):
         return
     index.store(root, titles(t), text, Record(tuple(dependencies), tuple(guards), plan, module.__name__))
@@ -199,6 +213,8 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
     TypeError
         The result's structure has a class or constant that another process could not make.
     """
+    from weft.api.spmd import encode_spread
+
     return {
         "guards": recipe.guards,
         "statics": [[_route(s, captures), value is ABSENT] for s, value in captures.statics if s.kind != "value"],
@@ -211,11 +227,14 @@ def encode(recipe: Recipe, captures: Any) -> dict[str, Any]:
         "heavy": recipe.heavy,
         "name": recipe.name,
         "device": recipe.device,
+        "spread": None if recipe.spread is None else encode_spread(recipe.spread),
     }
 
 
 def decode(plan: dict[str, Any], root: Any) -> Recipe:
     """The recipe of a stored plan, its routes followed from the function ``root``."""
+    from weft.api.spmd import decode_spread
+
     return Recipe(
         guards=[(k, c, [(s, x) for s, x in terms], why) for k, c, terms, why in plan["guards"]],
         statics=[_static(route, absent, root) for route, absent in plan["statics"]],
@@ -227,6 +246,7 @@ def decode(plan: dict[str, Any], root: Any) -> Recipe:
         heavy=plan["heavy"],
         name=plan["name"],
         device=plan["device"],
+        spread=None if plan["spread"] is None else decode_spread(plan["spread"]),
     )
 
 

@@ -24,6 +24,7 @@ from typing import Any
 from weft.build import cache as caches
 from weft.build.environment import blake2b, cpu_identity, digest, weft_stamp
 from weft.build.files import check_owner, make_private, write_atomically
+from weft.runtime.sharding import Mesh, NamedSharding, PartitionSpec, PmapSharding, SingleDeviceSharding
 from weft.runtime.watched import ABSENT, raw_lookup
 
 _VARIANTS = 8  # records kept of one function at one signature
@@ -118,7 +119,24 @@ def describe(value: Any) -> str:
         return f"function {value.__module__}.{value.__qualname__} {function_digest(value)}"
     if isinstance(value, types.WrapperDescriptorType | types.MethodDescriptorType | types.GetSetDescriptorType):
         return f"descriptor {value.__objclass__.__module__}.{value.__qualname__}"
+    if type(value) in (Mesh, PartitionSpec, NamedSharding, PmapSharding, SingleDeviceSharding):
+        return f"{type(value).__name__} {_places(value)!r}"
     raise Unindexable(f"a captured {type(value).__name__} is not described")
+
+
+def _places(x: Any) -> Any:
+    """What a mesh or a sharding says, without its objects."""
+    if isinstance(x, Mesh):
+        return x.axis_names, x.devices.shape, [_places(d) for d in x.devices.flat]
+    if isinstance(x, PartitionSpec):
+        return x.partitions
+    if isinstance(x, NamedSharding):
+        return _places(x.mesh), _places(x.spec)
+    if isinstance(x, PmapSharding):
+        return [_places(d) for d in x.devices], x.axis
+    if isinstance(x, SingleDeviceSharding):
+        return _places(x.device)
+    return x.platform, x.id
 
 
 # -- routes ------------------------------------------------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from weft.errors import StagingError
-from weft.frontend.frame import UNDEFINED, Maybe, State, Undefined
+from weft.frontend.frame import UNDEFINED, Maybe, State
+from weft.frontend.structure import Leaf, Tree, describe, leaf_types
 from weft.frontend.watch import as_data
 from weft.ir.nodes import Atom
 from weft.ir.sizes import Size
@@ -21,30 +21,8 @@ from weft.staged.context import current
 from weft.staged.value import FLAVOURS, PY_DTYPES, Staged, is_number, lift, py_kind, wrap
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """What is known of a staged leaf: its type and flavour."""
-
-    type: ArrayType
-    flavour: str
-
-    def __str__(self) -> str:
-        if self.flavour == "py":
-            return f"a Python {py_kind(self.type.dtype).__name__}"
-        return f"{self.type!r}"
-
-
 class Mismatch(Exception):
     """Two structures do not meet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tree:
-    """A structure: ``kind`` (a container type, "leaf" or "static"), its fixed part, and its children."""
-
-    kind: Any
-    fixed: Any
-    children: tuple[Any, ...]  # Trees; for a leaf: one Leaf
 
 
 def refuse_staged(aux: Any, cls: type) -> None:
@@ -204,28 +182,6 @@ def _join_dtypes(a: Leaf, b: Leaf) -> np.dtype[Any]:
     if a.flavour == b.flavour == "py":
         return PY_DTYPES[py_kind(out)] if out.kind in "bifc" else out
     return out
-
-
-def describe(t: Tree) -> str:
-    """A structure in words, for messages."""
-    if t.kind == "leaf":
-        return str(t.children[0])
-    if t.kind == "static":
-        return "undefined" if isinstance(t.fixed, Undefined) else repr(t.fixed)
-    inner = ", ".join(map(describe, t.children))
-    if t.kind is list:
-        return f"[{inner}]"
-    if t.kind is dict:
-        return "{" + ", ".join(f"{k!r}: {describe(c)}" for k, c in zip(t.fixed, t.children, strict=True)) + "}"
-    name = t.kind[1].__name__ if isinstance(t.kind, tuple) else t.kind.__name__
-    return f"({inner})" if t.kind is tuple else f"{name}({inner})"
-
-
-def leaf_types(tree: Tree) -> list[Leaf]:
-    """The leaves of a structure."""
-    if tree.kind == "leaf":
-        return [tree.children[0]]
-    return [x for c in tree.children for x in leaf_types(c)]
 
 
 def as_leaf(x: Any, leaf: Leaf) -> Atom:
