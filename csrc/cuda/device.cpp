@@ -1,6 +1,9 @@
 // A GPU's queue and programs, and finding the GPUs.
 #include "device.h"
 
+#include <sched.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -69,7 +72,9 @@ Event* CudaDevice::record(const char* what) {
 void CudaDevice::wait(Event& event) {
   check_process();
   Active active(*this);
-  check(api_.event_wait(static_cast<CudaEvent&>(event).mark), "running", event.what);
+  Result result = await(static_cast<CudaEvent&>(event).mark);
+  check(result, "running", event.what);
+  check_given_up();
 }
 
 void CudaDevice::recycle(Event* event) noexcept {
@@ -80,7 +85,29 @@ void CudaDevice::recycle(Event* event) noexcept {
 void CudaDevice::synchronise(const char* what) {
   check_process();
   Active active(*this);
-  check(api_.stream_wait(stream_), "running", what);
+  Result result = await(nullptr);
+  check(result, "running", what);
+  check_given_up();
+}
+
+Result CudaDevice::await(Mark mark) {
+  if (!gpus_talk) return mark ? api_.event_wait(mark) : api_.stream_wait(stream_);
+  for (int turn = 1;; ++turn) {
+    Result result = mark ? api_.event_query(mark) : api_.stream_query(stream_);
+    if (result != kNotReady) return result;
+    if (turn % 100 == 0) look_after_gpus();
+    if (turn < 1000) {
+      sched_yield();
+    } else {
+      usleep(50);
+    }
+  }
+}
+
+std::string CudaDevice::trouble() const {
+  Active active(*this);
+  Result result = api_.stream_query(stream_);
+  return result == kSuccess || result == kNotReady ? "" : "CUDA error " + api_.describe(result) + " on " + name();
 }
 
 void* CudaDevice::load(const std::string& image, const char* what) {
@@ -104,7 +131,7 @@ void* CudaDevice::load(const std::string& image, const char* what) {
 
 void CudaDevice::unload(void* module) noexcept {
   if (is_forked() || api_.context_push(context_) != kSuccess) return;
-  api_.stream_wait(stream_);  // its kernels may be running
+  await(nullptr);  // its kernels may be running
   api_.module_unload(static_cast<Module>(module));
   Context before = nullptr;
   api_.context_pop(&before);

@@ -1,14 +1,22 @@
 // A GPU: its primary context and one stream, which is its queue.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "driver.h"
 
 namespace weft::cuda {
+
+// csrc/cuda/nccl.cpp. Once GPUs have talked, one may wait for ever for what another will never do. So who waits looks
+// after all of them; if something goes wrong on one, all collectives are given up, and each later wait throws that.
+extern std::atomic<bool> gpus_talk;
+void look_after_gpus();
+void check_given_up();
 
 struct CudaEvent : Event {
   Mark mark = nullptr;
@@ -21,7 +29,9 @@ class Staging {
   static constexpr std::size_t kPiece = std::size_t{4} << 20;
 
   // Room for `bytes` (at most kPiece), which stays the caller's until the mark is recorded; null: there is none.
-  void* take(const Driver& api, std::size_t bytes, Mark* mark);
+  // `await(mark)` waits for one.
+  template <class Await>
+  void* take(const Driver& api, std::size_t bytes, Mark* mark, Await await);
   void queued(Mark mark) { flying_.back().mark = mark; }
   std::mutex mutex;
 
@@ -68,8 +78,10 @@ class CudaDevice final : public Device {
   bool gemm(int dtype, int trans_a, int trans_b, weft_i64 m, weft_i64 n, weft_i64 k, const void* a, weft_i64 lda,
             const void* b, weft_i64 ldb, void* c, weft_i64 ldc, bool accumulate) override;
 
-  Stream stream() const { return stream_; }
   void clear(void* memory, std::size_t bytes);  // queued zeros
+
+  Stream stream() const { return stream_; }
+  std::string trouble() const;  // what went wrong on this GPU, or ""
 
   // While one lives, the device's context is the thread's current one; the one before comes back.
   class Active {
@@ -85,6 +97,7 @@ class CudaDevice final : public Device {
 
  private:
   void check(Result result, const char* doing, const char* what = "") const;
+  Result await(Mark mark);  // null: all that is queued
   [[noreturn]] void refuse(std::size_t bytes);
   bool free_kept() noexcept;  // whether there was anything
 

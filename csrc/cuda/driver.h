@@ -59,6 +59,7 @@ constexpr int kNeededVersion = 12000;                // of the driver, as cuDriv
   X(fill_rows, cuMemsetD2D8Async, (Address, std::size_t, unsigned char, std::size_t, std::size_t, Stream)) \
   X(stream_make, cuStreamCreate, (Stream*, unsigned))                                                      \
   X(stream_wait, cuStreamSynchronize, (Stream))                                                            \
+  X(stream_query, cuStreamQuery, (Stream))                                                                 \
   X(stream_behind, cuStreamWaitEvent, (Stream, Mark, unsigned))                                            \
   X(event_make, cuEventCreate, (Mark*, unsigned))                                                          \
   X(event_record, cuEventRecord, (Mark, Stream))                                                           \

@@ -21,7 +21,8 @@ Address address_of(const void* memory) { return reinterpret_cast<Address>(memory
 
 }  // namespace
 
-void* Staging::take(const Driver& api, std::size_t bytes, Mark* mark) {
+template <class Await>
+void* Staging::take(const Driver& api, std::size_t bytes, Mark* mark, Await await) {
   if (!base_) {
     void* memory = nullptr;
     if (api.pinned_take(&memory, kBytes, 0) != kSuccess) return nullptr;
@@ -32,7 +33,7 @@ void* Staging::take(const Driver& api, std::size_t bytes, Mark* mark) {
   auto meets = [&](const Piece& piece) { return piece.begin < head_ + bytes && head_ < piece.end; };
   while (std::any_of(flying_.begin(), flying_.end(), meets)) {
     Piece oldest = flying_.front();
-    if (oldest.mark && api.event_wait(oldest.mark) != kSuccess) return nullptr;
+    if (oldest.mark && await(oldest.mark) != kSuccess) return nullptr;
     if (oldest.mark) marks_.push_back(oldest.mark);
     flying_.pop_front();
   }
@@ -108,7 +109,7 @@ bool CudaDevice::free_kept() noexcept {
   }
   if (gone.empty() || api_.context_push(context_) != kSuccess) return false;
   // Kernels may still use what is queued; after an error there are none, and freeing fails too: at exit, say.
-  api_.stream_wait(stream_);
+  await(nullptr);
   for (auto& [capacity, block] : gone) {
     api_.memory_free(address_of(block->address));
     delete block;
@@ -153,10 +154,10 @@ void CudaDevice::upload(void* to, const void* from, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += Staging::kPiece) {
     std::size_t piece = std::min(bytes - at, Staging::kPiece);
     Mark mark = nullptr;
-    void* room = staging_.take(api_, piece, &mark);
+    void* room = staging_.take(api_, piece, &mark, [this](Mark other) { return await(other); });
     if (!room) {  // no pinned memory to be had: straight from the caller's, and wait
       check(api_.copy_up(address_of(target + at), source + at, piece, stream_), "copying to the GPU");
-      check(api_.stream_wait(stream_), "copying to the GPU");
+      check(await(nullptr), "copying to the GPU");
       continue;
     }
     std::memcpy(room, source + at, piece);

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -151,29 +152,57 @@ Communicators join(const Nccl& api, const Party& party, const std::string& what)
 std::mutex* mutex = new std::mutex;
 using Key = std::tuple<std::vector<Device*>, int, int, std::string>;
 std::map<Key, Communicators>* joined = new std::map<Key, Communicators>;
+std::string* why_given_up = new std::string;
+std::atomic<bool> given_up{false};  // all of them
 
-// body(communicators) under the mutex. After a failure the party's communicators are given up: what some devices have
-// queued already ends, instead of waiting for the others for ever.
+// What some devices have queued already ends, instead of waiting for the others for ever.
+void give_up(const Nccl& api, const std::vector<Device*>& devices, const Communicators& communicators) {
+  for (std::size_t k = 0; k < devices.size(); ++k) {
+    try {
+      CudaDevice::Active active(static_cast<CudaDevice&>(*devices[k]));
+      api.abort(communicators[k]);
+    } catch (const DeviceError&) {  // its context is gone, and so is what it had queued
+    }
+  }
+}
+
+// body(communicators) under the mutex. After a failure the party's communicators are given up.
 template <class Body>
 void with_communicators(const Nccl& api, const Party& party, const std::string& what, Body body) {
   std::lock_guard<std::mutex> lock(*mutex);
+  if (given_up) throw DeviceError(*why_given_up);
   Key key{party.devices, party.first, total(party), party.id};
   auto found = joined->find(key);
   if (found == joined->end()) found = joined->emplace(std::move(key), join(api, party, what)).first;
+  gpus_talk = true;
   try {
     body(found->second);
   } catch (...) {
     Communicators broken = std::move(found->second);
     joined->erase(found);
-    for (std::size_t k = 0; k < broken.size(); ++k) {
-      try {
-        CudaDevice::Active active(gpu(party, k));
-        api.abort(broken[k]);
-      } catch (const DeviceError&) {  // its context is gone, and so is what it had queued
-      }
-    }
+    give_up(api, party.devices, broken);
     throw;
   }
+}
+
+// What keeps a party's collectives from ending, or "".
+std::string trouble(const Nccl& api, const std::vector<Device*>& devices, const Communicators& communicators) {
+  try {
+    for (std::size_t k = 0; k < devices.size(); ++k) {
+      auto& device = static_cast<CudaDevice&>(*devices[k]);
+      std::string text = device.trouble();
+      if (!text.empty()) return text;
+      CudaDevice::Active active(device);
+      NcclResult seen = 0;
+      if (api.async_error(communicators[k], &seen) == 0 && seen != 0 && seen != kInProgress) {
+        const char* what = api.error_text(seen);
+        return "NCCL: " + (what ? std::string(what) : "error " + std::to_string(seen));
+      }
+    }
+  } catch (const DeviceError& error) {
+    return error.what();
+  }
+  return "";
 }
 
 // -- what is said -----------------------------------------------------------------------------------------------------
@@ -269,6 +298,27 @@ std::string Nccl::version_name() const {
   int scale = found_version < 10000 ? 1000 : 10000;  // 2.8 and older: 2804
   return std::to_string(found_version / scale) + "." + std::to_string(found_version % scale / 100) + "." +
          std::to_string(found_version % 100);
+}
+
+std::atomic<bool> gpus_talk{false};
+
+void look_after_gpus() {
+  std::unique_lock<std::mutex> lock(*mutex, std::try_to_lock);
+  if (!lock) return;  // somebody queues a collective: next time
+  for (const auto& [key, communicators] : *joined) {
+    const std::vector<Device*>& devices = std::get<0>(key);
+    std::string why = trouble(nccl(), devices, communicators);
+    if (why.empty()) continue;
+    *why_given_up = "the collectives between GPUs were given up: " + why + ". The process has to be started again";
+    given_up = true;
+    for (const auto& [other, members] : *joined) give_up(nccl(), std::get<0>(other), members);
+    joined->clear();
+    return;
+  }
+}
+
+void check_given_up() {
+  if (given_up) throw DeviceError(*why_given_up);  // which is written once, before
 }
 
 const Nccl& nccl() {

@@ -19,6 +19,7 @@ struct NcclId {
 // ncclDataType_t and ncclRedOp_t
 enum NcclType { kInt8, kUint8, kInt32, kUint32, kInt64, kUint64, kFloat16, kFloat32, kFloat64 };
 enum NcclOperation { kSum = 0, kMax = 2, kMin = 3 };
+constexpr NcclResult kInProgress = 7;
 constexpr int kNeededNccl = 21600;  // as ncclGetVersion counts: 2.16.0
 
 // X(member, name, result, parameters)
@@ -30,6 +31,7 @@ constexpr int kNeededNccl = 21600;  // as ncclGetVersion counts: 2.16.0
   X(join_all, ncclCommInitAll, NcclResult, (Communicator*, int, const int*))                                  \
   X(join, ncclCommInitRank, NcclResult, (Communicator*, int, NcclId, int))                                    \
   X(abort, ncclCommAbort, NcclResult, (Communicator))                                                         \
+  X(async_error, ncclCommGetAsyncError, NcclResult, (Communicator, NcclResult*))                              \
   X(group_start, ncclGroupStart, NcclResult, ())                                                              \
   X(group_end, ncclGroupEnd, NcclResult, ())                                                                  \
   X(all_reduce, ncclAllReduce, NcclResult,                                                                    \

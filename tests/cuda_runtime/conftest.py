@@ -7,19 +7,24 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pybind11
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.cuda import build as emulator  # noqa: E402
+from tests.cuda_runtime.exchange import Exchange  # noqa: E402
 
 import weft  # noqa: E402
 from weft.build import cuda  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 MEMORY = 64 << 20
 
 
@@ -124,6 +129,25 @@ def nccl(fake: Fake, nccl_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     """The fake driver, with NCCL; calls of both are counted and told to fail by it."""
     monkeypatch.setenv("WEFT_NCCL", str(nccl_path))
     return fake
+
+
+@pytest.fixture(scope="session")
+def exchange_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """csrc/cuda as a library of its own."""
+    includes = [ROOT / "csrc/include", sysconfig.get_path("include"), pybind11.get_include(), np.get_include()]
+    sources = [HERE / "exchange.cpp", *(ROOT / "csrc/cuda").glob("*.cpp"), ROOT / "csrc/runtime/collective.cpp"]
+    out = tmp_path_factory.mktemp("exchange") / "exchange.so"
+    return compile_library(out, *sources, flags=["-O0", "-fvisibility=hidden", *(f"-I{folder}" for folder in includes)])
+
+
+@pytest.fixture
+def exchange(nccl: Fake, exchange_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
+    """Calls it, with the fake driver and NCCL."""
+    monkeypatch.setenv("WEFT_CUDA_DRIVER", str(nccl.path))
+    made = Exchange(exchange_path)
+    yield made
+    for device in range(4):
+        made.synchronise(device)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 // A stand-in for NVIDIA's driver library, for tests: devices are made of the host's memory.
 //
-// Queues run late: nothing happens before somebody waits for it, and then no more than must. So a missing wait shows as
-// rubbish. Device memory cannot be touched but while a queue runs, and is rubbish when it is handed out. An image is
-// the text "fake:PATH" of a shared object made by tests/cuda, whose kernels run in the emulator.
+// Queues run late: nothing happens before somebody waits for it or asks, and then no more than must. So a missing wait
+// shows as rubbish. Device memory cannot be touched but while a queue runs, and is rubbish when it is handed out. An
+// image is the text "fake:PATH" of a shared object made by tests/cuda, whose kernels run in the emulator.
 //
 // WEFT_FAKE="devices=2 memory=67108864 version=12040 init=0 symbol=1" says what there is. The functions fake_* count
 // calls, make one of them fail, and tell what was done wrong.
@@ -113,9 +113,21 @@ int advance(Stream& stream, unsigned long long place) {
     int code = action();
     stream.running = false;
     close(device);
+    if (code == kNotReady) {  // it waits for others: see `finish`
+      stream.queue.push_front(std::move(action));
+      --stream.done;
+      return code;
+    }
     if (code) device.error = code;
   }
   return device.error;
+}
+
+// As advance, for one who waits: what is not ready now never will be.
+int finish(Stream& stream, unsigned long long place) {
+  int code = advance(stream, place);
+  if (code == kNotReady) violate("somebody waits for what never ends");
+  return code == kNotReady ? stream.device->error = kLaunchFailed : code;
 }
 
 bool inside(const Device& device, Address address, std::size_t bytes) {
@@ -338,6 +350,10 @@ EXPORT int cuStreamCreate(Stream** stream, unsigned) {
 }
 EXPORT int cuStreamSynchronize(Stream* stream) {
   BEGIN_ON_DEVICE(cuStreamSynchronize)
+  return finish(*stream, stream->end());
+}
+EXPORT int cuStreamQuery(Stream* stream) {
+  BEGIN_ON_DEVICE(cuStreamQuery)
   return advance(*stream, stream->end());
 }
 EXPORT int cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
@@ -357,11 +373,12 @@ EXPORT int cuEventRecord(Event* event, Stream* stream) {
 }
 EXPORT int cuEventSynchronize(Event* event) {
   BEGIN_ON_DEVICE(cuEventSynchronize)
-  return event->stream ? advance(*event->stream, event->place) : 0;
+  return event->stream ? finish(*event->stream, event->place) : 0;
 }
+// Who asks gives the queue time to run.
 EXPORT int cuEventQuery(Event* event) {
   BEGIN_ON_DEVICE(cuEventQuery)
-  return event->stream && event->stream->done < event->place ? kNotReady : 0;
+  return event->stream ? advance(*event->stream, event->place) : 0;
 }
 EXPORT int cuModuleLoadDataEx(Module** module, const void* image, unsigned count, int* options, void** values) {
   BEGIN_ON_DEVICE(cuModuleLoadDataEx)
@@ -470,6 +487,13 @@ EXPORT void fake_enqueue(Stream* stream, int (*action)(void*), void* env) {
 }
 EXPORT int fake_inside(int number, const void* memory, std::size_t bytes) {
   return inside(devices[static_cast<std::size_t>(number)], reinterpret_cast<Address>(memory), bytes);
+}
+// Lets something go wrong on a device, behind what is queued.
+EXPORT void fake_break(int number) {
+  std::lock_guard<std::recursive_mutex> lock(mutex);
+  for (Stream* stream : devices[static_cast<std::size_t>(number)].streams) {
+    stream->queue.push_back([] { return static_cast<int>(kIllegalAddress); });
+  }
 }
 EXPORT void fake_open_memory(int number) { open(devices[static_cast<std::size_t>(number)]); }
 EXPORT void fake_close_memory(int number) { close(devices[static_cast<std::size_t>(number)]); }

@@ -24,30 +24,16 @@
 #include <thread>
 #include <vector>
 
-#define EXPORT extern "C" __attribute__((visibility("default")))
+#include "fake_nccl.h"
 
-struct Stream;
-extern "C" {
-void fake_lock();
-void fake_unlock();
-int fake_called(const char* name);
-void fake_violate(const char* text);
-int fake_current();
-void fake_set_current(int number);
-int fake_stream_device(Stream* stream);
-unsigned long long fake_stream_end(Stream* stream);
-int fake_advance(Stream* stream, unsigned long long place);
-void fake_enqueue(Stream* stream, int (*action)(void*), void* env);
-int fake_inside(int number, const void* memory, std::size_t bytes);
-void fake_open_memory(int number);
-void fake_close_memory(int number);
-}
+#define EXPORT extern "C" __attribute__((visibility("default")))
 
 namespace {
 
+using namespace fake;
+
 enum { kUnhandledCuda = 1, kSystem = 2, kInternal = 3, kInvalidArgument = 4, kInvalidUsage = 5, kRemote = 6 };
-enum { kLaunchFailed = 719 };
-enum { kSum, kProduct, kMax, kMin };
+enum { kNotReady = 600, kLaunchFailed = 719 };
 constexpr std::size_t kSizes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8};  // of types 0 to 8
 constexpr double kPatience = 20;                               // seconds for another process
 
@@ -146,37 +132,6 @@ struct Call {
   }
 };
 
-// -- arithmetic -------------------------------------------------------------------------------------------------------
-
-template <class T>
-T joined(T left, T right, int operation) {
-  if (operation == kSum) {
-    if constexpr (std::is_integral_v<T>) {
-      using Bits = std::make_unsigned_t<T>;
-      return static_cast<T>(static_cast<Bits>(left) + static_cast<Bits>(right));
-    }
-    return static_cast<T>(left + right);
-  }
-  return operation == kMax ? std::max(left, right) : std::min(left, right);
-}
-
-template <class T>
-void reduce(char* into, const std::vector<std::string>& all, std::size_t from, std::size_t count, int operation) {
-  for (std::size_t k = 0; k < count; ++k) {
-    T sum{}, value{};
-    for (std::size_t member = 0; member < all.size(); ++member) {
-      std::memcpy(&value, all[member].data() + (from + k) * sizeof(T), sizeof(T));
-      sum = member == 0 ? value : joined(sum, value, operation);
-    }
-    std::memcpy(into + k * sizeof(T), &sum, sizeof(T));
-  }
-}
-
-using Reduce = void (*)(char*, const std::vector<std::string>&, std::size_t, std::size_t, int);
-constexpr Reduce kReduce[] = {reduce<signed char>, reduce<unsigned char>, reduce<int>,
-                              reduce<unsigned>,    reduce<long long>,     reduce<unsigned long long>,
-                              reduce<_Float16>,    reduce<float>,         reduce<double>};
-
 // -- meetings ---------------------------------------------------------------------------------------------------------
 
 // What the members of a clique do in one group of calls.
@@ -199,13 +154,12 @@ struct Meeting {
     for (Part& part : parts) fake_close_memory(part.member->device);
   }
 
-  // The queues of all members here come to this meeting, and what they tell others is told.
-  void post() {
-    posted = true;
+  // The queues of all members here come to this meeting, and what they tell others is told. False: one cannot.
+  bool post() {
     for (Part& part : parts) {
-      if (int failed = fake_advance(part.stream, part.place)) code = failed;  // in truth, the others hang
+      if (fake_advance(part.stream, part.place)) return false;
     }
-    if (code) return;
+    posted = true;
     open();
     for (Call& call : calls) {
       if (call.kind == Kind::receive) continue;
@@ -213,6 +167,7 @@ struct Meeting {
       clique->put(call.name + "." + std::to_string(call.member->rank), data);
     }
     close();
+    return true;
   }
 
   bool fetch(const Call& call, int from, std::string* data) {
@@ -262,23 +217,19 @@ struct Meeting {
   int run() {
     if (running) violate("a meeting that waits for itself");
     if (done || running) return code;
+    if (clique->aborted) return 0;  // with rubbish
     running = true;
-    if (!posted) post();
-    if (!code) finish();
+    done = posted || post();
+    if (done) finish();
     running = false;
-    done = true;
-    return code;
+    return done ? code : kNotReady;
   }
 };
 
 int run_meeting(void* env) { return static_cast<std::shared_ptr<Meeting>*>(env)->get()->run(); }
 
 // A part whose partners never come: it ends only when the communicator is given up.
-int run_alone(void* env) {
-  auto* clique = static_cast<std::shared_ptr<Clique>*>(env)->get();
-  if (!clique->aborted) violate("a collective that waits for ever, as other members failed to queue theirs");
-  return clique->aborted ? 0 : static_cast<int>(kLaunchFailed);
-}
+int run_alone(void* env) { return static_cast<std::shared_ptr<Clique>*>(env)->get()->aborted ? 0 : kNotReady; }
 
 // -- groups -----------------------------------------------------------------------------------------------------------
 
@@ -525,6 +476,11 @@ EXPORT int ncclCommAbort(Communicator* member) {
   if (member->aborted) violate("a communicator given up twice");
   member->aborted = member->clique->aborted = true;
   return fake_called("ncclCommAbort");
+}
+EXPORT int ncclCommGetAsyncError(Communicator* member, int* code) {
+  Lock lock;
+  *code = fake_called("remote error");
+  return member->aborted ? kInvalidUsage : fake_called("ncclCommGetAsyncError");
 }
 EXPORT int ncclGroupStart() {
   Lock lock;

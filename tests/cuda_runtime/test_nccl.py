@@ -2,128 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import numpy as np
-import pybind11
 import pytest
-from tests.cuda_runtime.conftest import compile_library
+from tests.cuda import build as emulator
+from tests.cuda_runtime.exchange import DTYPES, OPERATIONS, PERMS, REDUCTIONS, expected, values
 
-from weft.primitives import collective
-
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-OPERATIONS = ["psum", "pmax", "pmin", "all_gather", "psum_scatter", "all_to_all", "ppermute"]  # as C++ numbers them
-REDUCTIONS = {"psum": "?bBiIlLqQefdFD", "psum_scatter": "?bBiIlLqQefdFD", "pmax": "?bBiIlLqQ", "pmin": "?bBiIlLqQ"}
-DTYPES = "?bBhHiIlLqQefdFD"
-
-
-class Request(ctypes.Structure):
-    """As exchange.cpp has it."""
-
-    _fields_ = (
-        [(n, ctypes.c_int) for n in "operation moves devices first total dtype rank result_rank repeat last".split()]
-        + [(n, ctypes.POINTER(ctypes.c_int)) for n in ("move", "device")]
-        + [(n, ctypes.c_char_p) for n in ("name", "id")]
-        + [(n, ctypes.POINTER(ctypes.c_longlong)) for n in ("dims", "result_dims")]
-        + [(n, ctypes.POINTER(ctypes.c_void_p)) for n in ("operands", "results")]
-    )
-
-
-class Exchange:
-    """csrc/cuda's collectives on arrays of the host."""
-
-    def __init__(self, path):
-        self.lib = ctypes.CDLL(str(path))
-        for name in ("exchange_arrays", "exchange_new_id", "exchange_synchronise"):
-            getattr(self.lib, name).restype = ctypes.c_char_p
-
-    def new_id(self):
-        made = ctypes.create_string_buffer(128)
-        self.check(self.lib.exchange_new_id(made))
-        return made.raw
-
-    def synchronise(self, device):
-        self.check(self.lib.exchange_synchronise(device))
-
-    def __call__(self, name, operands, *, perm=(), devices=None, first=0, total=0, party=None, repeat=1, last=0):
-        operands = [np.asarray(x, order="C") for x in operands]
-        count, shape = len(operands), operands[0].shape
-        places = total or count
-        if name == "all_gather":
-            out = (places, *shape)
-        else:
-            out = shape[1:] if name == "psum_scatter" else shape
-        results = [np.full(out, 77).astype(operands[0].dtype) for _ in operands]
-
-        def ints(values, kind):
-            return (kind * max(1, len(values)))(*values)
-
-        request = Request(
-            OPERATIONS.index(name), len(perm), count, first, total, operands[0].dtype.num, len(shape), len(out),
-            repeat, last, ints([k for move in perm for k in move], ctypes.c_int),
-            ints(range(count) if devices is None else devices, ctypes.c_int), name.encode(), party,
-            ints(shape, ctypes.c_longlong), ints(out, ctypes.c_longlong),
-            ints([x.ctypes.data for x in operands], ctypes.c_void_p),
-            ints([y.ctypes.data for y in results], ctypes.c_void_p),
-        )  # fmt: skip
-        # The id has zeros in it, and c_char_p points at the whole of it.
-        self.check(self.lib.exchange_arrays(ctypes.byref(request)))
-        return results
-
-    def violations(self):
-        fake = ctypes.CDLL(os.environ["WEFT_CUDA_DRIVER"])
-        fake.fake_violations.restype = ctypes.c_char_p
-        return fake.fake_violations().decode()
-
-    def check(self, message):
-        if message is not None:
-            raise RuntimeError(message.decode())
-
-
-@pytest.fixture(scope="session")
-def exchange_path(tmp_path_factory):
-    """csrc/cuda as a library of its own."""
-    includes = [ROOT / "csrc/include", sysconfig.get_path("include"), pybind11.get_include(), np.get_include()]
-    sources = [HERE / "exchange.cpp", *(ROOT / "csrc/cuda").glob("*.cpp"), ROOT / "csrc/runtime/collective.cpp"]
-    out = tmp_path_factory.mktemp("exchange") / "exchange.so"
-    return compile_library(out, *sources, flags=["-fvisibility=hidden", *(f"-I{folder}" for folder in includes)])
-
-
-@pytest.fixture
-def exchange(nccl, exchange_path, monkeypatch):
-    """Calls it, with the fake driver and NCCL."""
-    monkeypatch.setenv("WEFT_CUDA_DRIVER", str(nccl.path))
-    made = Exchange(exchange_path)
-    yield made
-    for device in range(4):
-        made.synchronise(device)
-
-
-def values(name, dtype, n, shape=(5,)):
-    rng = np.random.default_rng(sum(map(ord, name + dtype)) + n)
-    shape = (n, *((n,) if name in ("psum_scatter", "all_to_all") else ()), *shape)
-    x = rng.integers(0, 2, shape) if dtype == "?" else rng.integers(-40, 40, shape)
-    x = x * (1 + 0.5j) if dtype in "FD" else x * 0.25 if dtype in "efd" else x
-    return x.astype(dtype)
-
-
-def expected(name, x, perm=()):
-    """By the primitives' own meaning."""
-    n = len(x)
-    attrs = {"size": n} if name in ("all_gather", "psum_scatter") else {}
-    more = {"perm": tuple(perm)} if name == "ppermute" else {"groups": None, **attrs}
-    return getattr(collective, name).numpy(x, axis="i", **more)
-
-
-PERMS = {1: [(), ((0, 0),)], 2: [((0, 1), (1, 0)), ((1, 0),)], 3: [((0, 1), (1, 2), (2, 0)), ((2, 2), (0, 1))]}
-PERMS[4] = [((0, 1), (1, 2), (2, 3), (3, 0)), ((1, 3), (3, 0)), ()]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
@@ -171,13 +61,13 @@ def test_other_devices_and_orders(exchange, nccl):
 
 def test_results_are_operands_again_without_waiting(exchange, nccl):
     """Many collectives are queued before anything runs, and each runs behind what it needs."""
-    before = nccl.count("cuStreamSynchronize")
+    before = nccl.count("cuStreamQuery")
     x = values("psum", "q", 4)
     for last in range(4):
         np.testing.assert_array_equal(exchange("psum", list(x), repeat=3, last=last)[2], x.sum(0) * 16)
     turned = exchange("ppermute", list(x), perm=PERMS[4][0], repeat=5, last=2)
     np.testing.assert_array_equal(turned, np.roll(x, 5, axis=0))
-    assert nccl.count("cuStreamSynchronize") - before == 5 * 5
+    assert nccl.count("cuStreamQuery") - before == 5 * 5  # what it waits by
 
 
 def test_communicators_are_made_once(exchange, nccl):
@@ -196,7 +86,7 @@ def test_communicators_are_made_once(exchange, nccl):
 PROCESS = """
 import sys
 import numpy as np
-from tests.cuda_runtime.test_nccl import OPERATIONS, PERMS, REDUCTIONS, Exchange, expected, values
+from tests.cuda_runtime.exchange import OPERATIONS, PERMS, REDUCTIONS, Exchange, expected, values
 
 path, party, first, here, total = sys.argv[1], bytes.fromhex(sys.argv[2]), *map(int, sys.argv[3:])
 exchange = Exchange(path)
@@ -313,170 +203,77 @@ def test_a_party_that_makes_no_sense(exchange):
         exchange("psum", x, first=1, total=2)
 
 
-# -- the library -------------------------------------------------------------------------------------------------------
+BROKEN = """
+import ctypes, os, sys
+import numpy as np
+from tests.cuda_runtime.exchange import Exchange
 
-ASK = """
-import weft
-from weft import _runtime
-from weft.cli import doctor
-weft.devices("gpu")
-for ask in (_runtime.nccl_version, _runtime.nccl_library, _runtime.exchange_id):
+exchange, fake = Exchange(sys.argv[1]), ctypes.CDLL(os.environ["WEFT_CUDA_DRIVER"])
+x = [np.ones(3)] * 2
+exchange("psum", x)
+exchange("psum", x, devices=(2, 0))
+fake.fake_fail(sys.argv[2].encode(), ctypes.c_long(1), 6)
+fake.fake_break(1)
+for ask in (lambda: exchange("psum", x), lambda: exchange("psum", x), lambda: exchange.synchronise(2),
+            lambda: exchange.synchronise(1)):
+    try:
+        ask()
+    except RuntimeError as e:
+        print(e)
+print(fake.fake_count(b"ncclCommAbort"), fake.fake_contexts(), exchange.violations())
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("nothing", "CUDA error CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on CudaDevice(id=1)"),
+        ("remote error", "NCCL: remote process exited"),
+    ],
+)  # fmt: skip
+def test_a_gpu_that_breaks_keeps_nobody_waiting(nccl, exchange_path, nccl_path, name, why):
+    """And what the others have then is not taken for a result."""
+    env = {"PYTHONPATH": str(ROOT), "WEFT_CUDA_DRIVER": str(nccl.path), "WEFT_NCCL": str(nccl_path)}
+    command = [sys.executable, "-c", BROKEN, str(exchange_path), name]
+    done = subprocess.run(
+        command, env=os.environ | env | {"WEFT_FAKE": "devices=3"}, capture_output=True, text=True, timeout=100
+    )
+    said = f"the collectives between GPUs were given up: {why}. The process has to be started again"
+    own = "CUDA error CUDA_ERROR_ILLEGAL_ADDRESS (an illegal memory access was encountered) on CudaDevice(id=1)"
+    lines = done.stdout.splitlines()
+    assert lines[0] == lines[2] == said, done.stderr
+    assert lines[1].startswith(own) and lines[3].startswith(own) and lines[4] == "4 0 "
+
+
+PMAP = """
+import ctypes, functools, os, numpy as np, weft
+from weft import lax
+from weft.build import cuda
+from tests.cuda import build as emulator
+from tests.cuda_runtime.conftest import emulated
+cuda.build = emulated
+fake = ctypes.CDLL(os.environ["WEFT_CUDA_DRIVER"])
+fake.fake_violations.restype = ctypes.c_char_p
+
+@functools.partial(weft.pmap, axis_name="i", devices=weft.devices("gpu"))
+def f(x):
+    return x - lax.pmean(x * 2.0, "i")
+
+x = np.arange(6.0).reshape(3, 2)
+print(np.asarray(f(x)).tolist())
+y = f(x)
+fake.fake_fail(b"kernel", ctypes.c_long(2), 719)
+for ask in (lambda: np.asarray(y), lambda: np.asarray(f(x))):
     try:
         print(ask())
     except RuntimeError as e:
         print(e)
-print([f for f in doctor.check_gpus() if f.what == "NCCL"])
+print(fake.fake_violations())
 """
 
 
-def test_a_missing_library(run):
-    said = run(ASK, "devices=2", WEFT_NCCL="/nowhere/libnccl.so.2").splitlines()
-    assert said[0] == said[1] == said[2]
-    assert said[0].startswith(
-        "collectives between GPUs need NCCL, which was not found (/nowhere/libnccl.so.2: cannot open shared object"
-    )
-    assert said[0].endswith("Install it: `pip install --upgrade nvidia-nccl-cu12`, or let WEFT_NCCL name the library")
-    assert "Finding(state='warn', what='NCCL', detail='collectives between GPUs need NCCL, which was" in said[3]
-    assert "cu13`" in run(ASK, "devices=2 version=13000", WEFT_NCCL="/nowhere/libnccl.so.2")
-
-
-def test_an_old_library(run, nccl_path):
-    for number, name in ((2804, "2.8.4"), (21510, "2.15.10")):
-        said = run(ASK, "devices=2", WEFT_NCCL=str(nccl_path), WEFT_FAKE_NCCL=f"version={number}")
-        assert f"NCCL ({nccl_path}) is too old: it is {name}, and weft needs 2.16.0. Install it: `pip" in said
-
-
-def test_not_nccl(run, tmp_path):
-    source, out = tmp_path / "old.c", tmp_path / "libother.so"
-    source.write_text("int ncclGetUniqueId(void* id) { return 0; }\n")
-    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(out)], check=True)
-    assert f"NCCL's library {out} has no ncclGetVersion. Install it" in run(ASK, "devices=2", WEFT_NCCL=str(out))
-
-
-def test_a_library_that_is_there(run, nccl_path):
-    said = run(ASK, "devices=2", WEFT_NCCL=str(nccl_path)).splitlines()
-    assert said[:2] == ["2.32.3", str(nccl_path)] and said[2].startswith(f"b'{nccl_path.parent}/party_")
-    assert f"state='ok', what='NCCL', detail='2.32.3 ({nccl_path})'" in said[3]
-    assert run(ASK, "devices=1", WEFT_NCCL=str(nccl_path)).splitlines()[3] == "[]"
-
-
-def test_found_in_an_installed_package(run, nccl_path, tmp_path):
-    folder = tmp_path / "nvidia" / "nccl" / "lib"
-    folder.mkdir(parents=True)
-    (folder / "libnccl.so.2").symlink_to(nccl_path)
-    assert run(ASK, "devices=2", PYTHONPATH=str(tmp_path)).splitlines()[1] == str(folder / "libnccl.so.2")
-
-
-# -- the stand-in itself -----------------------------------------------------------------------------------------------
-
-DECLARED = re.findall(r"X\((\w+), (nccl\w+),", (ROOT / "csrc/cuda/nccl.h").read_text())
-PACKAGES = [Path(p) / "nvidia/nccl" for p in (sysconfig.get_path("purelib"), os.environ.get("WEFT_TEST_NCCL", ""))]
-HEADERS = [p / "include/nccl.h" for p in PACKAGES if (p / "include/nccl.h").exists()]
-HEADERS += [p for p in (Path("/usr/include/nccl.h"), Path("/usr/local/cuda/include/nccl.h")) if p.exists()]
-CUDA = Path("/usr/local/cuda/include")
-
-
-def test_the_stand_in_has_every_function(nccl_path):
-    exported = subprocess.run(["nm", "-D", "--defined-only", str(nccl_path)], capture_output=True, text=True).stdout
-    assert set(re.findall(r" T (nccl\w+)", exported)) == {name for _, name in DECLARED} and len(DECLARED) > 12
-
-
-def violation(fake):
-    found = fake.violations
-    fake.heal()
-    return found.strip()
-
-
-def test_the_stand_in_is_strict(nccl, nccl_path, exchange):
-    lib, driver = ctypes.CDLL(str(nccl_path)), nccl.lib
-    made = (ctypes.c_void_p * 2)()
-    assert lib.ncclCommInitAll(made, 2, (ctypes.c_int * 2)(0, 1)) == 0
-    streams, memory = [], []
-    for device in (0, 1):
-        driver.fake_set_current(device)
-        streams.append(ctypes.c_void_p())
-        memory.append(ctypes.c_ulonglong())
-        driver.cuStreamCreate(ctypes.byref(streams[-1]), 0)
-        driver.cuMemAlloc_v2(ctypes.byref(memory[-1]), 64)
-
-    def reduce(k, count=8, device=None, stream=None, offset=0):
-        driver.fake_set_current(k if device is None else device)
-        at = ctypes.c_void_p(memory[k].value + offset)
-        where = streams[k if stream is None else stream]
-        return lib.ncclAllReduce(at, at, ctypes.c_size_t(count), 8, 0, ctypes.c_void_p(made[k]), where)
-
-    def group(*calls):
-        lib.ncclGroupStart()
-        for call in calls:
-            call()
-        code = lib.ncclGroupEnd()
-        return code, violation(nccl)
-
-    assert reduce(0) == 5 and violation(nccl) == "NCCL: ncclAllReduce: outside of a group"
-    assert group(lambda: reduce(0)) == (5, "NCCL: a collective that some members do not call")
-    assert group(lambda: reduce(0), lambda: reduce(1, 4)) == (5, "NCCL: members that differ in what they call")
-    assert group(lambda: reduce(0, device=1)) == (5, "NCCL: ncclAllReduce: another device is current")
-    assert group(lambda: reduce(0, stream=1)) == (5, "NCCL: ncclAllReduce: a stream of another device")
-    assert group(lambda: reduce(0, 9)) == (5, "NCCL: ncclAllReduce: sends what is not the device's memory")
-    assert group(lambda: reduce(1, 8, offset=8)) == (5, "NCCL: ncclAllReduce: sends what is not the device's memory")
-
-    def send(k, other, count=8):
-        driver.fake_set_current(k)
-        call = (ctypes.c_void_p(memory[k].value), ctypes.c_size_t(count), 0, other, ctypes.c_void_p(made[k]))
-        return lib.ncclSend(*call, streams[k])
-
-    assert group(lambda: send(0, 1))[1] == "NCCL: something sent that is not received, or awaited and not sent"
-    assert group(lambda: reduce(0), lambda: reduce(1)) == (0, "")
-    for device in (0, 1):
-        driver.fake_set_current(device)
-        assert driver.cuStreamSynchronize(streams[device]) == 0
-        driver.cuMemFree_v2(memory[device])
-    context = ctypes.c_void_p()
-    driver.cuCtxPopCurrent_v2(ctypes.byref(context))
-
-
-# -- the real thing, where it is ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("header", [h for h in HEADERS[:1] if (CUDA / "cuda_runtime.h").exists()], ids=str)
-def test_names_and_types_agree_with_nccl_h(header, tmp_path):
-    lines = "\n".join(f"  check(&::{name}, weft::cuda::Nccl().{member});" for member, name in DECLARED)
-    source = tmp_path / "check.cpp"
-    source.write_text(f"""
-#include <type_traits>
-#include "{header}"
-#include "{ROOT}/csrc/cuda/nccl.h"
-
-// Equal in size and kind, argument by argument.
-template <class A, class B>
-constexpr bool alike = sizeof(A) == sizeof(B) && std::is_pointer_v<A> == std::is_pointer_v<B> &&
-    std::is_class_v<A> == std::is_class_v<B> && std::is_trivially_copyable_v<A>;
-template <class R, class... A, class S, class... B>
-void check(R (*)(A...), S (*)(B...)) {{
-  static_assert(sizeof...(A) == sizeof...(B), "another number of arguments");
-  static_assert(alike<R, S> && (alike<A, B> && ...), "another type");
-}}
-void all() {{
-{lines}
-}}
-using namespace weft::cuda;
-static_assert(ncclSuccess == 0 && NCCL_VERSION(2, 16, 0) == kNeededNccl && NCCL_UNIQUE_ID_BYTES == sizeof(NcclId));
-static_assert(int(kInt8) == ncclInt8 && int(kUint8) == ncclUint8 && int(kInt32) == ncclInt32);
-static_assert(int(kUint32) == ncclUint32 && int(kInt64) == ncclInt64 && int(kUint64) == ncclUint64);
-static_assert(int(kFloat16) == ncclFloat16 && int(kFloat32) == ncclFloat32 && int(kFloat64) == ncclFloat64);
-static_assert(int(kSum) == ncclSum && int(kMax) == ncclMax && int(kMin) == ncclMin);
-""")
-    includes = [f"-I{ROOT}/csrc/include", f"-I{CUDA}", f"-I{CUDA}/cccl"]
-    done = subprocess.run(
-        ["g++", "-std=c++17", "-fsyntax-only", *includes, str(source)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("library", [h.parents[1] / "lib/libnccl.so.2" for h in HEADERS[:1]], ids=str)
-def test_the_real_library_opens(run, library):
-    if not library.exists():
-        library = Path("libnccl.so.2")
-    text = "import weft\nfrom weft import _runtime\nweft.devices('gpu')\nprint(_runtime.nccl_version(), "
-    said = run(text + "len(_runtime.exchange_id()))", "devices=2", WEFT_NCCL=str(library))
-    assert re.fullmatch(r"2\.\d+\.\d+ 128\n", said)
+def test_a_kernel_that_fails_on_one_gpu(run, nccl_path):
+    settings = {"WEFT_CXXFLAGS": f"-DWEFT_THREADS={emulator.THREADS}", "PYTHONPATH": str(ROOT)}
+    said = run(PMAP, "devices=3 memory=67108864", WEFT_NCCL=str(nccl_path), **settings).splitlines()
+    assert said[0] == "[[-4.0, -5.0], [-2.0, -3.0], [0.0, -1.0]]"
+    assert "CUDA_ERROR_LAUNCH_FAILED" in said[1] and "CUDA_ERROR_LAUNCH_FAILED" in said[2] and said[3] == "b''"
