@@ -392,8 +392,18 @@ PyMethodDef methods[] = {
     {"__deepcopy__", dispatcher_copy, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
+PyObject* get_spreads(PyObject* self, void*) { return PyBool_FromLong(as_dispatcher(self)->state.flattener.spreads); }
+
+int set_spreads(PyObject* self, PyObject* value, void*) {
+  int on = value ? PyObject_IsTrue(value) : 0;
+  if (on >= 0) as_dispatcher(self)->state.flattener.spreads = on != 0;
+  return on < 0 ? -1 : 0;
+}
+
 PyGetSetDef properties[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
                             {"hits", get_hits, nullptr, "How many calls a plan has answered.", nullptr},
+                            {"spreads", get_spreads, set_spreads,
+                             "Whether its programs run on many devices: arguments may lie on any of them.", nullptr},
                             {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {

@@ -102,7 +102,8 @@ void Frame::rewind(const Mark& mark) {
 
 Device* Frame::target() {
   try {
-    if (placement.conflicting < 0) return placement.committed ? placement.committed : &default_device();
+    if (placement.conflicting < 0 || flattener_.spreads)
+      return placement.committed ? placement.committed : &default_device();
   } catch (const DeviceError& error) {
     set_device_error(error);
     return nullptr;
@@ -135,7 +136,7 @@ const npy_intp* Frame::table() {
 }
 
 bool Frame::add_platform() {
-  if (placement.conflicting >= 0) return true;  // said when a plan is looked for
+  if (placement.conflicting >= 0 && !flattener_.spreads) return true;  // said when a plan is looked for
   Device* device = target();
   if (!device) return false;
   words[0] |= word(Tag{}, static_cast<Word>(device->platform) << 32);

@@ -94,12 +94,12 @@ def emulated(text: str, arch: str, **options: Any) -> bytes:
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Fake:
-    """The fake driver with four devices, loaded into this process."""
+    """The fake driver with eight devices, loaded into this process."""
     fake = Fake(compile_driver(tmp_path_factory.mktemp("driver")))
     os.environ["WEFT_CUDA_DRIVER"] = str(fake.path)
-    os.environ["WEFT_FAKE"] = f"devices=4 memory={MEMORY}"
+    os.environ["WEFT_FAKE"] = f"devices=8 memory={MEMORY}"
     try:
-        assert len(weft.devices("gpu")) == 4
+        assert len(weft.devices("gpu")) == 8
     finally:
         del os.environ["WEFT_CUDA_DRIVER"], os.environ["WEFT_FAKE"]
     return fake

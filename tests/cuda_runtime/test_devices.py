@@ -22,14 +22,15 @@ class Pair(NamedTuple):
 def test_names(fake, gpu, second):
     assert weft.devices("gpu") == weft.devices("cuda") == weft.local_devices(backend="gpu")
     assert weft.devices("gpu")[:2] == [gpu, second]
-    assert weft.device_count("gpu") == weft.local_device_count("gpu") == 4
+    assert weft.device_count("gpu") == weft.local_device_count("gpu") == 8
     assert (gpu.platform, gpu.id, gpu.device_kind, gpu.process_index) == ("gpu", 0, "Fake GPU 0", 0)
     assert (repr(second), second.architecture, second.driver) == ("CudaDevice(id=1)", "sm_90", "12.4")
     assert len({gpu, second, weft.devices("gpu")[0]}) == 2
     cpu = weft.devices("cpu")[0]
     assert (cpu.platform, cpu.id, cpu.device_kind, repr(cpu)) == ("cpu", 0, "cpu", "CpuDevice(id=0)")
     assert isinstance(cpu, weft.Device) and isinstance(gpu, weft.Device)
-    assert weft.devices() == [cpu] and weft.default_backend() == "cpu" and weft.device_count() == 1
+    cpus = weft.devices("cpu")  # one, unless another test made more
+    assert weft.devices() == cpus and weft.default_backend() == "cpu" and weft.device_count() == len(cpus)
     with pytest.raises(RuntimeError, match="Unknown backend 'tpu'"):
         weft.devices("tpu")
     with pytest.raises(ValueError, match="process_index 3"):

@@ -198,6 +198,11 @@ def test_sharded_arrays_are_arrays(mesh):
     np.testing.assert_allclose(a.sum(axis=0) + a[1], x.sum(axis=0) + x[1])
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(a)), x)
     np.testing.assert_allclose(weft.jit(lambda v: v @ v.T)(a), x @ x.T)
+
+
+def test_putting_an_array_on_cpu_devices_copies_nothing(devices):
+    mesh = weft.sharding.make_mesh((2, 4), ("x", "y"), devices=weft.devices("cpu")[:8])
+    a = weft.device_put(draw(4, 8), NamedSharding(mesh, P("x", "y")))
     assert np.shares_memory(np.asarray(a), np.asarray(weft.device_put(a, NamedSharding(mesh, P()))))
 
 
@@ -236,7 +241,7 @@ def test_specifications_and_meshes(mesh, devices):
     assert mesh.shape == {"x": 2, "y": 4} and mesh.size == 8 and not mesh.empty
     assert mesh.device_ids.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
     one = wnp.ones(3).sharding
-    assert one == SingleDeviceSharding(devices[0]) and one.is_fully_replicated and one.num_devices == 1
+    assert one == SingleDeviceSharding(weft.devices()[0]) and one.is_fully_replicated and one.num_devices == 1
 
 
 # -- errors ------------------------------------------------------------------------------------------------------------

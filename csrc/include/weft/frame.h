@@ -67,6 +67,7 @@ class Flattener {
   Ref custom;                     // obj -> None or (children, aux)
   std::vector<long> static_nums;  // negative ones count from the end
   std::vector<Ref> static_names;
+  bool spreads = false;  // its programs run on many devices: arguments may lie on any of them
 
   enum class Role : std::uint8_t { np_scalar, array_subclass, custom, fields, named_tuple, fixed, refused };
   struct Known {
@@ -118,7 +119,8 @@ class Frame {
   const npy_intp* table();
   std::size_t table_size() const { return sizes.size() + ints.size(); }
 
-  // The device that the call runs on; null with a Python error (arrays are committed to several).
+  // The device that the call runs on, the first of several if it spreads; null with a Python error (arrays are
+  // committed to several).
   Device* target();
 
   Small<Word, 48> words;

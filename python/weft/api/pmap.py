@@ -141,6 +141,7 @@ class Spreading(Transformed):
     def __new__(cls, fun: Any, title: str, static: Static) -> Spreading:
         made = Transformed.__new__(cls, fun, None, title, *static)
         assert isinstance(made, Spreading)
+        made.spreads = True
         return made
 
     def __init__(self, fun: Any, title: str, static: Static) -> None:

@@ -212,12 +212,7 @@ class ShardMapped(Rearranging):
         for axis, (size, divides) in enumerate(zip(x.shape, names, strict=True)):
             pieces = math.prod([self.mesh.shape[n] for n in divides])
             size = operator.index(size) if pieces > 1 else size  # a number, for the program
-            if pieces > 1 and size % pieces:
-                raise ValueError(
-                    f"shard_map applied to {getattr(self, '__name__', 'a function')} was given an argument of shape"
-                    f" {tuple(x.shape)} whose axis {axis} is to be divided along mesh axes {divides}, of size {pieces}:"
-                    " it must be a multiple of that"
-                )
+            self._check(x.shape, axis, size, divides, pieces)
             for n in divides:
                 where[n] = len(shape)
                 shape.append(self.mesh.shape[n])
@@ -227,6 +222,15 @@ class ShardMapped(Rearranging):
         if not flat:
             return x
         return wnp.reshape(x, (math.prod([k for _, k in axes]), *x.shape[len(axes) :]))
+
+    def _check(self, shape: Any, axis: int, size: Any, divides: tuple[str, ...], pieces: int) -> None:
+        """Raise unless an axis of an argument is divisible."""
+        if pieces > 1 and size % pieces:
+            raise ValueError(
+                f"shard_map applied to {getattr(self, '__name__', 'a function')} was given an argument of shape"
+                f" {tuple(shape)} whose axis {axis} is to be divided along mesh axes {divides}, of size {pieces}:"
+                " it must be a multiple of that"
+            )
 
     def _whole(self, x: Any, spec: PartitionSpec, flat: bool, xp: Any) -> Any:
         """What `_divided` divided; ``xp`` is the library of the arrays."""
@@ -271,7 +275,10 @@ class ShardMapped(Rearranging):
         from weft.runtime.pieces import shown
 
         sharding = NamedSharding(self.mesh, spec)
-        x = placed(x if isinstance(x, wnp.ndarray) else np.asarray(x), sharding)
+        x = x if isinstance(x, wnp.ndarray) else np.asarray(x)
+        for axis, (size, divides) in enumerate(zip(x.shape, spec.names(x.ndim), strict=True)):
+            self._check(x.shape, axis, size, divides, math.prod([self.mesh.shape[n] for n in divides]))
+        x = placed(x, sharding)
         rows = self._rows(spec)
         shape = (max(rows) + 1, *sharding.shard_shape(x.shape)) if rows else x.shape
         return shown(x, shape, rows, sharding)

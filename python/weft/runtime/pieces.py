@@ -83,7 +83,7 @@ def to_host(array: Array) -> np.ndarray[Any, Any]:
     if rows == ():
         out[...] = np.asarray(pieces[0])
         return out
-    places = rows if rows is not None else array.sharding.devices_indices_map(array.shape).values()
+    places: Any = rows if rows is not None else array.sharding.devices_indices_map(array.shape).values()
     done = set()
     for piece, index in zip(pieces, places, strict=True):
         if repr(index) in done:
