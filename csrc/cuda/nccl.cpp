@@ -104,13 +104,19 @@ class Calls {
     check();
     try {
       for (std::size_t k = 0; k < party.devices.size(); ++k) body(k);
-    } catch (...) {
+      bool complete = !failed_;  // else NCCL forgets the group
+      make(gpu(party, 0), "ncclGroupEnd", api_.group_end);
+      halved_ = complete && failed_;
+    } catch (...) {  // a context that cannot be made current
+      halved_ = true;
       api_.group_end();
       throw;
     }
-    make(gpu(party, 0), "ncclGroupEnd", api_.group_end);
     check();
   }
+
+  // Whether some devices may have queued what others have not.
+  bool halved() const { return halved_; }
 
   void check() const {
     if (!failed_) return;
@@ -123,6 +129,7 @@ class Calls {
   std::string what_;
   const char* failed_ = nullptr;
   std::string why_;
+  bool halved_ = false;
 };
 
 using Communicators = std::vector<Communicator>;
@@ -155,18 +162,25 @@ std::map<Key, Communicators>* joined = new std::map<Key, Communicators>;
 std::string* why_given_up = new std::string;
 std::atomic<bool> given_up{false};  // all of them
 
-// What some devices have queued already ends, instead of waiting for the others for ever.
-void give_up(const Nccl& api, const std::vector<Device*>& devices, const Communicators& communicators) {
-  for (std::size_t k = 0; k < devices.size(); ++k) {
-    try {
-      CudaDevice::Active active(static_cast<CudaDevice&>(*devices[k]));
-      api.abort(communicators[k]);
-    } catch (const DeviceError&) {  // its context is gone, and so is what it had queued
+// For ever: what devices have queued ends, instead of waiting for others that will never do their part, and leaves
+// rubbish, which nobody may take for a result.
+void give_up(const Nccl& api, const std::string& why) {
+  *why_given_up = "the collectives between GPUs were given up: " + why + ". The process has to be started again";
+  given_up = true;
+  for (const auto& [key, communicators] : *joined) {
+    const std::vector<Device*>& devices = std::get<0>(key);
+    for (std::size_t k = 0; k < devices.size(); ++k) {
+      try {
+        CudaDevice::Active active(static_cast<CudaDevice&>(*devices[k]));
+        api.abort(communicators[k]);
+      } catch (const DeviceError&) {  // its context is gone, and so is what it had queued
+      }
     }
   }
+  joined->clear();
 }
 
-// body(communicators) under the mutex. After a failure the party's communicators are given up.
+// body(calls, communicators) under the mutex.
 template <class Body>
 void with_communicators(const Nccl& api, const Party& party, const std::string& what, Body body) {
   std::lock_guard<std::mutex> lock(*mutex);
@@ -175,12 +189,11 @@ void with_communicators(const Nccl& api, const Party& party, const std::string& 
   auto found = joined->find(key);
   if (found == joined->end()) found = joined->emplace(std::move(key), join(api, party, what)).first;
   gpus_talk = true;
+  Calls calls(api, what);
   try {
-    body(found->second);
-  } catch (...) {
-    Communicators broken = std::move(found->second);
-    joined->erase(found);
-    give_up(api, party.devices, broken);
+    body(calls, found->second);
+  } catch (const DeviceError& error) {
+    if (calls.halved()) give_up(api, error.what());
     throw;
   }
 }
@@ -309,10 +322,7 @@ void look_after_gpus() {
     const std::vector<Device*>& devices = std::get<0>(key);
     std::string why = trouble(nccl(), devices, communicators);
     if (why.empty()) continue;
-    *why_given_up = "the collectives between GPUs were given up: " + why + ". The process has to be started again";
-    given_up = true;
-    for (const auto& [other, members] : *joined) give_up(nccl(), std::get<0>(other), members);
-    joined->clear();
+    give_up(nccl(), why);
     return;
   }
 }
@@ -356,8 +366,7 @@ void exchange_on(const Party& party, const Collective& collective, const WeftVie
   Reduction reduction = reduces ? reduction_of(collective, operands[0]->dtype) : Reduction{kInt8, kSum};
   std::size_t count = elements * reduction.parts;
   std::string what = collective.name + between(party);
-  with_communicators(api, party, what, [&](const Communicators& communicators) {
-    Calls calls(api, what);
+  with_communicators(api, party, what, [&](Calls& calls, const Communicators& communicators) {
     calls.group(party, [&](std::size_t k) {
       const CudaDevice& device = gpu(party, k);
       int place = party.first + static_cast<int>(k);
