@@ -276,8 +276,7 @@ namespace {
 
 Collective& own(PyObject* object) { return reinterpret_cast<CollectiveObject*>(object)->collective; }
 
-void parse(Collective& made, const std::string& name, py::handle groups, py::handle perm, py::handle outer, int first) {
-  made.first = first;
+void parse(Collective& made, const std::string& name, py::handle groups, py::handle perm, py::handle outer) {
   auto found = std::find_if(std::begin(kNames), std::end(kNames), [&](const Name& n) { return name == n.text; });
   if (found == std::end(kNames)) throw py::value_error("Collective: unknown operation '" + name + "'");
   made.operation = found->operation;
@@ -312,19 +311,23 @@ void parse(Collective& made, const std::string& name, py::handle groups, py::han
 }
 
 PyObject* collective_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"op", "groups", "perm", "outer", "first", nullptr};
-  const char* name;
-  int first = 0;
+  static const char* names[] = {"op", "groups", "perm", "outer", "first", "total", "id", nullptr};
+  const char *name, *id = "";
+  Py_ssize_t id_size = 0;
+  int first = 0, total = 0;
   PyObject *groups = Py_None, *perm = Py_None, *outer = Py_None;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|OOOi:Collective", const_cast<char**>(names), &name, &groups, &perm,
-                                   &outer, &first)) {
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|OOOiiy#:Collective", const_cast<char**>(names), &name, &groups,
+                                   &perm, &outer, &first, &total, &id, &id_size)) {
     return nullptr;
   }
   PyObject* self = type->tp_alloc(type, 0);
   if (!self) return nullptr;
   new (&own(self)) Collective;
   try {
-    parse(own(self), name, groups, perm, outer, first);
+    own(self).first = first;
+    own(self).total = total;
+    own(self).id.assign(id, static_cast<std::size_t>(id_size));
+    parse(own(self), name, groups, perm, outer);
     return self;
   } catch (py::error_already_set& error) {
     error.restore();
@@ -354,7 +357,7 @@ int collective_traverse(PyObject* self, visitproc visit, void* arg) {
 PyObject* collective_repr(PyObject* self) { return PyUnicode_FromFormat("Collective('%s')", own(self).name); }
 
 PyType_Slot slots[] = {
-    {Py_tp_doc, const_cast<char*>("Collective(op, groups=None, perm=None, outer=None, first=0)\n--\n\n"
+    {Py_tp_doc, const_cast<char*>("Collective(op, groups=None, perm=None, outer=None, first=0, total=0, id=b'')\n--\n\n"
                                   "A host function of an spmd plan that its devices call together: on views of the "
                                   "operand and the result.")},
     {Py_tp_new, reinterpret_cast<void*>(collective_new)},

@@ -151,7 +151,14 @@ void set_cpu_devices(int count) {
   cpu_count = count;
 }
 
+namespace {
+bool opened = false;
+}
+
+bool gpus_opened() { return opened; }
+
 const std::vector<Device*>& gpu_devices() {
+  opened = true;
   static const Gpus* gpus = new Gpus(find_gpus());
   if (gpus->error) throw DeviceError(*gpus->error);
   return gpus->devices;

@@ -193,6 +193,9 @@ int DeviceGang::execute(int rank) {
 
 bool DeviceGang::exchange(const Meeting& meeting) {
   Party party;
+  party.first = meeting.collective.first;
+  party.total = meeting.collective.total;
+  party.id = meeting.collective.id;
   for (int member : meeting.members) party.devices.push_back(spmd_.devices[static_cast<std::size_t>(member)]);
   exchange_on(party, meeting.collective, meeting.operands.data(), meeting.results.data());
   return true;

@@ -131,6 +131,7 @@ void add_device_functions(py::module_& m) {
   m.def("elsewhere", elsewhere, "The device on which an operation on these values runs; None: the CPU.");
   m.def("set_cublas_paths", set_cublas_paths, py::arg("paths"), "Where cuBLAS may lie.");
   m.def("cublas_library", cublas_library, "The library that matrix products on GPUs run on, or ''.");
+  m.def("gpus_opened", gpus_opened, "Whether the GPUs' driver was asked for.");
   m.def("set_nccl_paths", set_nccl_paths, py::arg("paths"), "Where NCCL may lie, if WEFT_NCCL does not say.");
   m.def("nccl_library", nccl_library, "The library for collectives between GPUs; RuntimeError says why there is none.");
   m.def("nccl_version", nccl_version, "Its version.");

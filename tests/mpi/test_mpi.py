@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.cuda_runtime.conftest import compile_driver, compile_library
 
 import weft
 
 HERE = Path(__file__).parent
+FAKE_NCCL = HERE.parent / "cuda_runtime" / "fake_nccl.cpp"
 ROOT = HERE.parents[1]
 
 
@@ -40,6 +42,20 @@ def test_pmap_across_processes():
     status, text = mpirun(3, HERE / "pmap_program.py")
     assert status == 0, text
     assert text.count("agrees with vmap over all pieces") == 3
+
+
+@pytest.mark.parametrize(("count", "gpus"), [(2, 2), (3, 1)])
+def test_pmap_over_the_gpus_of_processes(count, gpus, tmp_path, monkeypatch):
+    driver = compile_driver(tmp_path)
+    settings = {
+        "WEFT_CUDA_DRIVER": str(driver), "WEFT_FAKE": f"devices={gpus} memory={64 << 20}", "GPUS": str(gpus),
+        "WEFT_NCCL": str(compile_library(tmp_path / "libnccl.so.2", FAKE_NCCL, driver)), "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    status, text = mpirun(count, HERE / "gpu_program.py", seconds=300)
+    assert status == 0, text
+    assert text.count("agrees with vmap over all pieces") == count
 
 
 @pytest.mark.parametrize(("count", "devices"), [(2, 2), (4, 1), (1, 4)])

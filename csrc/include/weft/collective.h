@@ -18,7 +18,9 @@ struct Collective {
   std::vector<std::vector<int>> groups;    // of device numbers; none: one group of all
   std::vector<std::pair<int, int>> moves;  // of ppermute: from which place of the group to which
   Ref outer;                               // does it across processes, given lists of all operands and results; or null
-  int first = 0;                           // of axis_index: what the first device's is
+  int first = 0;                           // the first device's place, among those of all processes
+  int total = 0;                           // how many devices all processes have; 0: there is one
+  std::string id;                          // of GPUs of several processes: see Party
 };
 
 extern PyTypeObject* collective_type;  // weft._runtime.Collective

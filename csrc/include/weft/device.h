@@ -102,6 +102,7 @@ void set_cpu_devices(int count);
 
 // The GPUs. The first call loads the driver; throws what keeps it from being used, the same each time.
 const std::vector<Device*>& gpu_devices();
+bool gpus_opened();  // whether it was called
 
 // Whether another device than the first of the CPU may be in use: until then no call has to ask where its arrays lie.
 extern bool devices_in_use;

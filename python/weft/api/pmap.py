@@ -372,9 +372,7 @@ def _moved(axes: Any, x: Any, back: bool, xp: Any) -> Any:
 def _devices(numbers: tuple[int, ...] | None, count: int, platform: str) -> tuple[int, ...]:
     """The devices of a call with so many pieces."""
     if processes.count() > 1:
-        if platform != "cpu":
-            raise NotImplementedError("pmap over the GPUs of several processes")
-        every = tuple(range(local_device_count("cpu")))
+        every = tuple(range(local_device_count(platform)))
         if count != len(every) or numbers not in (None, every):
             raise ValueError(
                 f"pmap across {processes.count()} processes runs on all devices: this one has {len(every)}, and passes"

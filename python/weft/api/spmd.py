@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from weft import _runtime
 from weft.errors import StagingError
 from weft.runtime import processes
 
@@ -78,10 +79,17 @@ class Topology:
         """The description of a collective over an axis, as one over the devices."""
         perm = None if entry.get("perm") is None else tuple(entry["perm"])
         if self.processes > 1:
+            first = processes.index() * self.count
             if entry["op"] == "axis_index":
-                return {"op": "axis_index", "first": processes.index() * self.count}
+                return {"op": "axis_index", "first": first}
             groups = None if not entry.get("groups") else tuple([tuple(g) for g in entry["groups"]])
-            return {"op": entry["op"], "perm": perm, "outer": Across(entry["op"], perm, groups)}
+            made = {"op": entry["op"], "perm": perm, "outer": Across(entry["op"], perm, groups)}
+            if self.platform == "cpu":
+                return made
+            if groups:
+                raise NotImplementedError(f"{entry['op']} with axis_index_groups over the GPUs of several processes")
+            id = processes.exchange().party(self.devices, _runtime.exchange_id)
+            return {**made, "first": first, "total": self.count * self.processes, "id": id}
         groups = self.groups(entry["axis"])
         if entry.get("groups"):
             groups = tuple([tuple([g[k] for k in part]) for g in groups for part in entry["groups"]])
@@ -89,7 +97,7 @@ class Topology:
 
 
 class Across:
-    """A collective across processes: the runtime calls it once for all devices of this one."""
+    """A collective across processes: the runtime calls it once for all CPU devices of this one; GPUs talk by NCCL."""
 
     def __init__(self, op: str, perm: tuple[tuple[int, int], ...] | None, groups: Groups | None) -> None:
         self.op, self.perm, self.groups = op, perm, groups

@@ -6,7 +6,7 @@ counted through the processes, a process's devices side by side.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,8 +65,26 @@ class Exchange:
 
     def __init__(self, comm: Any) -> None:
         self.comm = comm
+        self._apart = comm.Dup()  # for what is said while programs are made
+        self._parties: dict[tuple[int, ...], bytes] = {}
         self._comms: dict[tuple[int, ...], Any] = {tuple(range(comm.size)): comm}
         self._groupings: dict[tuple[int, Groups | None], list[Group]] = {}
+
+    def party(self, gpus: tuple[int, ...], make: Callable[[], bytes]) -> bytes:
+        """What joins these GPUs with those of the other processes, which ask for it in the same order; the first
+        process makes it.
+
+        Raises
+        ------
+        ValueError
+            Processes have different numbers of GPUs.
+        """
+        if gpus not in self._parties:
+            counts = self._apart.allgather(len(gpus))
+            if len(set(counts)) > 1:
+                raise ValueError(f"processes have different numbers of GPUs: {counts}")
+            self._parties[gpus] = self._apart.bcast(make() if self.comm.rank == 0 else None)
+        return self._parties[gpus]
 
     def __call__(
         self,

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
+from weft import _runtime
 from weft.runtime import processes
 
 #: What tells that a process was started by mpirun, mpiexec, srun (Open MPI, MPICH and its relatives, Slurm's PMI).
@@ -35,8 +36,11 @@ def initialize(
 
     Parameters
     ----------
-    coordinator_address, local_device_ids
+    coordinator_address
         Accepted as None: MPI knows where the processes are.
+    local_device_ids
+        The GPUs of this process, by their numbers on the machine: other ones are hidden from it. Absent, all that it
+        sees: each GPU belongs to one process only.
     num_processes, process_id
         Absent, or what MPI says; checked.
 
@@ -44,16 +48,15 @@ def initialize(
     ------
     RuntimeError
         The process was not started by ``mpirun``, or mpi4py is not installed, or it has joined already, or a function
-        made by `weft.pmap` was called before.
+        made by `weft.pmap` was called before, or GPUs were used before they were chosen.
     ValueError
         The numbers are not what MPI says; processes have different numbers of devices.
     """
     if processes.count() > 1 or _joined:
         raise RuntimeError("distributed.initialize should only be called once.")
-    if coordinator_address is not None or local_device_ids is not None:
+    if coordinator_address is not None:
         raise NotImplementedError(
-            "distributed.initialize with coordinator_address or local_device_ids: processes are started by mpirun,"
-            " which knows them, and WEFT_CPU_DEVICES says how many devices each has"
+            "distributed.initialize with coordinator_address: processes are started by mpirun, which knows them"
         )
     if not any(name in os.environ for name in STARTED):
         raise RuntimeError(
@@ -75,6 +78,9 @@ def initialize(
     from weft.distributed.exchange import Exchange
     from weft.runtime.devices import devices
 
+    if local_device_ids is not None:
+        _choose_gpus([local_device_ids] if isinstance(local_device_ids, int) else list(local_device_ids))
+
     counts = world.allgather(len(devices("cpu")))
     if len(set(counts)) > 1:
         raise ValueError(f"processes have different numbers of devices: {counts}. Set WEFT_CPU_DEVICES alike")
@@ -82,6 +88,19 @@ def initialize(
     _joined.append(MPI)
     _watch(MPI, world.rank)
     atexit.register(shutdown)
+
+
+def _choose_gpus(numbers: list[int]) -> None:
+    """Hide other GPUs from this process; its driver must not have been opened yet."""
+    if _runtime.gpus_opened():
+        raise RuntimeError("distributed.initialize with local_device_ids must be called before GPUs are used")
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [str(k) for k in numbers] if seen is None else seen.split(",")
+    if seen is not None:
+        if not all(0 <= k < len(names) for k in numbers):
+            raise ValueError(f"local_device_ids={numbers}, but CUDA_VISIBLE_DEVICES is {seen!r}")
+        names = [names[k] for k in numbers]
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names)
 
 
 _joined: list[Any] = []
