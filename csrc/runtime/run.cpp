@@ -182,7 +182,7 @@ int Run::host_entry(WeftContext* context, int id, int count, const WeftView* vie
     status = self.call_host(id, count, views);
     self.saved_ = PyEval_SaveThread();
   } else {
-    PyGILState_STATE state = PyGILState_Ensure();
+    PyGILState_STATE state = take_gil();
     status = self.call_host(id, count, views);
     PyGILState_Release(state);
   }

@@ -44,17 +44,22 @@ class Ref {
   PyObject* object_ = nullptr;
 };
 
-// PyEval_RestoreThread, but in a program that ends: a daemon's thread then stays here. Python would unwind its stack
-// without the GIL, through destructors that need it.
-inline void take_gil_back(PyThreadState* state) {
-#if PY_VERSION_HEX >= 0x030D0000
-  bool ending = Py_IsFinalizing() != 0;
-#else
-  bool ending = _Py_IsFinalizing() != 0;
-#endif
-  while (__builtin_expect(ending, 0)) pause();
-  PyEval_RestoreThread(state);
+// `take()`, which waits for the GIL. In a program that ends, a daemon's thread then stays here: Python would unwind its
+// stack without the GIL, through destructors that need it.
+template <class F>
+auto or_stay(F take) -> decltype(take()) {
+  try {
+    return take();
+  } catch (...) {  // the unwinding itself: Python's functions throw nothing
+    for (;;) pause();
+  }
 }
+
+inline void take_gil_back(PyThreadState* state) {
+  or_stay([=] { PyEval_RestoreThread(state); });
+}
+
+inline PyGILState_STATE take_gil() { return or_stay(PyGILState_Ensure); }
 
 // Holds a pending Python error aside while clean-up code runs, and puts it back.
 class SavedError {
