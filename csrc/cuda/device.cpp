@@ -77,6 +77,14 @@ void CudaDevice::wait(Event& event) {
   check_given_up();
 }
 
+bool CudaDevice::is_done(Event& event) noexcept {
+  if (is_forked() || api_.context_push(context_) != kSuccess) return true;
+  Result result = api_.event_query(static_cast<CudaEvent&>(event).mark);
+  Context before = nullptr;
+  api_.context_pop(&before);
+  return result != kNotReady;
+}
+
 void CudaDevice::recycle(Event* event) noexcept {
   std::lock_guard<std::mutex> lock(mutex_);
   events_.push_back(static_cast<CudaEvent*>(event));

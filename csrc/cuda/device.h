@@ -64,6 +64,7 @@ class CudaDevice final : public Device {
 
   Event* record(const char* what) override;
   void wait(Event& event) override;
+  bool is_done(Event& event) noexcept override;
   void recycle(Event* event) noexcept override;
   void synchronise(const char* what) override;
 

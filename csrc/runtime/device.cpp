@@ -43,6 +43,7 @@ class CpuDevice final : public Device {
   void wait(Event& event) override {
     if (!wait_without_gil(static_cast<CpuEvent&>(event))) throw DeviceError("a queued call failed");
   }
+  bool is_done(Event& event) noexcept override { return !static_cast<CpuEvent&>(event).is_pending(); }
   void recycle(Event* event) noexcept override { recycle_cpu_event(event); }
   void synchronise(const char*) override { wait_for_device(*this); }
 

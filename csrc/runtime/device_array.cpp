@@ -95,9 +95,7 @@ bool is_ready(ArrayObject* array) {
     if (!is_ready((*array->pieces)[k])) return false;
   }
   Event* event = array->block ? array->block->ready : nullptr;
-  if (!event) return true;
-  // A GPU's events are asked for by nobody yet.
-  return event->device->platform == Platform::cpu && !static_cast<CpuEvent*>(event)->is_pending();
+  return !event || event->device->is_done(*event);
 }
 
 PyObject* host_copy(ArrayObject* array) {

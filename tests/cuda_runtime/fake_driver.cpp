@@ -378,7 +378,9 @@ EXPORT int cuEventSynchronize(Event* event) {
 // Who asks gives the queue time to run.
 EXPORT int cuEventQuery(Event* event) {
   BEGIN_ON_DEVICE(cuEventQuery)
-  return event->stream ? advance(*event->stream, event->place) : 0;
+  if (!event->stream || event->stream->done >= event->place) return 0;
+  int code = advance(*event->stream, event->place);  // who asks again finds it done
+  return code ? code : kNotReady;
 }
 EXPORT int cuModuleLoadDataEx(Module** module, const void* image, unsigned count, int* options, void** values) {
   BEGIN_ON_DEVICE(cuModuleLoadDataEx)

@@ -224,3 +224,17 @@ print(ctypes.CDLL(os.environ["WEFT_CUDA_DRIVER"]).fake_count(b"limit2"))
 """
     assert run(text, "devices=1 memory=1048576") == "65536\n"
     assert run(text, "devices=1 memory=1048576", WEFT_DEVICE_HEAP="12345") == "12345\n"
+
+
+def test_is_ready_asks_without_waiting(fake, gpu):
+    arrays = [weft.device_put(np.arange(3.0) + k, gpu) for k in range(5)]
+    before = fake.count("cuEventSynchronize"), fake.count("cuStreamSynchronize")
+    answers = []
+    while not answers or not answers[-1]:  # the fake queue goes on when it is asked
+        answers.append(arrays[-1].is_ready())
+        assert len(answers) < 100
+    assert answers[0] is False
+    assert all(a.is_ready() for a in arrays)
+    assert (fake.count("cuEventSynchronize"), fake.count("cuStreamSynchronize")) == before
+    found = weft.pmap(lambda x: x + 1, devices=[gpu])(np.zeros((1, 2)))
+    assert not found.is_ready() and found.block_until_ready().is_ready()

@@ -141,7 +141,7 @@ def test_what_is_shown_of_it(devices):
         assert g.eval_shape(struct) == weft.eval_shape(f, x) == lowered.out_info
         assert g.cache_info().compilations == 0
         compiled = g.lower(x).compile()
-        assert g.cache_info()[:2] == (1, 0)
+        assert sum(g.cache_info()[:2]) == 1  # compiled, or loaded
         found = compiled(x)
         assert g(x).shape == found.shape == shape
         assert g.cache_info()[:3] == (1, 2, 0) or g.cache_info().loaded == 1

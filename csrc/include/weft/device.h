@@ -72,6 +72,7 @@ class Device {
   // A mark behind all that is queued now (one reference), or null: everything is done already.
   virtual Event* record(const char* what) = 0;
   virtual void wait(Event& event) = 0;
+  virtual bool is_done(Event& event) noexcept = 0;      // or failed, which `wait` says
   virtual void recycle(Event* event) noexcept = 0;      // no reference is left
   virtual void synchronise(const char* what = "") = 0;  // waits for all that is queued
 
