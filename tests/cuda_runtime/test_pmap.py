@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import gc
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -306,8 +307,29 @@ try:
 except RuntimeError as e:
     print(e)
 """
-    from pathlib import Path
-
     root = str(Path(__file__).resolve().parents[2])
     found = run(text % root, fake="devices=2", WEFT_NCCL=str(tmp_path / "nothing.so"))
     assert found.startswith("[[1. 1.]]") and "NCCL" in found and "pip install" in found
+
+
+# -- a whole program ---------------------------------------------------------------------------------------------------
+
+
+def test_the_example_runs_on_gpus_as_it_is(run, nccl_path):
+    text = """
+import contextlib, io, os, runpy, sys
+sys.path.insert(0, {root!r})
+from tests.cuda_runtime.conftest import emulated, emulator
+from weft.build import cuda
+cuda.build = emulated
+os.environ["WEFT_CXXFLAGS"] = f"-DWEFT_THREADS={{emulator.THREADS}}"
+import weft
+with weft.default_device({platform!r}):
+    sys.argv = ["parallel.py"]
+    runpy.run_path({root!r} + "/examples/parallel.py", run_name="__main__")
+"""
+    root = str(Path(__file__).resolve().parents[2])
+    here = run(text.format(root=root, platform="cpu"), WEFT_CPU_DEVICES="8")
+    there = run(text.format(root=root, platform="gpu"), fake="devices=8", WEFT_NCCL=str(nccl_path))
+    assert "pieces on 8 devices" in there and "y = 2.00 x + -1.01" in there
+    assert there == here

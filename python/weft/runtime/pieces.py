@@ -99,7 +99,7 @@ def row(array: Array, key: Any) -> Any:
     rest = key[1:] if isinstance(key, tuple) and key else ()
     first = key[0] if isinstance(key, tuple) and key else key
     found = _runtime.pieces_of(array)
-    if found is None or not found[1] or isinstance(first, bool) or not isinstance(first, int):
+    if found is None or not found[1] or isinstance(first, bool) or not isinstance(first, int | np.integer):
         return None
     pieces, rows = found[0], found[1]
     number = first + array.shape[0] if first < 0 else first
