@@ -17,8 +17,10 @@ from weft.ir.verify import verify
 
 
 def local_primitives() -> list[str]:
-    """The primitives that mean something for one lane alone, of themselves (callbacks mean what the user says)."""
-    return sorted(n for n, p in REGISTRY.items() if not isinstance(p.kind, Collective) and p.kind != Host("callback"))
+    """The primitives that mean something for one lane alone, of themselves (callbacks mean what the user says), and
+    whose derivatives do: that of ``pvary`` is a sum over lanes."""
+    local = {n: p for n, p in REGISTRY.items() if not isinstance(p.kind, Collective) and n != "pvary"}
+    return sorted(n for n, p in local.items() if p.kind != Host("callback"))
 
 
 def type_of(value: Any) -> ArrayType:

@@ -182,7 +182,7 @@ class custom_jvp(_Custom):
         from weft.ir.rules import CustomJVP
 
         site = self.site(args, kwargs)
-        return site.call(CustomJVP(self.__name__, site.explicit, jvp_rule(self, site)))
+        return site.call(CustomJVP(self.__name__, site.explicit, jvp_rule(self, site), site.shared))
 
 
 def _by_parts(fun: custom_jvp, primals: tuple[Any, ...], tangents: tuple[Any, ...]) -> Any:
@@ -251,4 +251,4 @@ class custom_vjp(_Custom):
         from weft.ir.rules import CustomVJP
 
         site = self.site(args, kwargs)
-        return site.call(CustomVJP(self.__name__, site.explicit, vjp_rule(self, site)))
+        return site.call(CustomVJP(self.__name__, site.explicit, vjp_rule(self, site), site.shared))

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from weft.api import staging as st
 from weft.api.sites import name_of
 from weft.api.zeros import Float0, zeros_of
-from weft.errors import StagingError
 from weft.frontend.frame import State
 from weft.frontend.trees import Tree, describe, flatten, leaf_types, unflatten
 from weft.ir.nodes import Atom, Function
 from weft.ir.sizes import Size
 from weft.ir.types import is_complex, is_inexact
 from weft.staged.value import Staged, size_object, wrap
+
+if TYPE_CHECKING:
+    from weft.api.varying import Reverse
 
 # -- dtypes, in JAX's terms --------------------------------------------------------------------------------------------
 
@@ -92,6 +94,8 @@ class Staging:
         The structure of what it returns.
     value
         The structure of the part that is differentiated: all but ``aux``.
+    reverse
+        Inside a function of pieces, in reverse mode: over which axes arguments and results vary.
     """
 
     s: State
@@ -100,6 +104,7 @@ class Staging:
     leaves: list[Staged]
     tree: Tree
     value: Tree
+    reverse: Reverse | None = None
 
     @property
     def atoms(self) -> list[Atom]:
@@ -146,12 +151,6 @@ def stage_for(
     """Stage ``fun`` with the leaves of some arguments as parameters (of dtypes that ``check`` accepts); the others are
     captured, arrays as copies."""
     s = st.state()
-    if s.replicating and what not in ("jvp", "jacfwd"):
-        raise StagingError(
-            f"{what} inside shard_map: the cotangents of what devices share would have to be added up over them",
-            remedy="differentiate around shard_map, or pass check_vma=False and add them by weft.lax.psum",
-            loc=s.loc,
-        )
     leaves: list[Any] = []
     trees = [flatten(args[n], s, leaves) for n in nums]
     for v in leaves:
@@ -165,7 +164,8 @@ def stage_for(
         return tuple(new), {k: st.copied(v, s) for k, v in kwargs.items()}
 
     types = [(v.type, v.flavour, name_of(v)) for v in leaves]
-    inner = st.stage_inner(fun, make, types)
+    atoms = [v.atom for v in leaves]
+    inner = st.stage_inner(fun, make, types, atoms)
     tree = value = inner.tree
     if has_aux:
         if tree.kind is not tuple or len(tree.children) != 2:
@@ -174,7 +174,11 @@ def stage_for(
                 f" {describe(tree)}"
             )
         value = tree.children[0]
-    return Staging(s, st.tidy(inner.function), trees, leaves, tree, value)
+    found = Staging(s, st.tidy(inner.function), trees, leaves, tree, value)
+    if s.varying is not None and what not in ("jvp", "jacfwd"):
+        found.reverse = s.varying.reverse(inner.function, found.function, atoms, found.active, found.outputs)
+        found.function = found.reverse.function
+    return found
 
 
 def out_tangents(found: Sequence[Atom], tree: Tree, types: Sequence[Any], s: State) -> Any:

@@ -183,6 +183,8 @@ def _vjp(fun: Any, primals: tuple[Any, ...], has_aux: bool) -> tuple[Any, ...]:
 
     def vjp_fun(cotangent: Any) -> Any:
         given = _cotangent_atoms(f, cotangent, wanted)
+        if f.reverse is not None:
+            f.reverse.check("vjp", "cotangent", given, f.reverse.outs)
         found = st.inline(backward, [*residuals, *given])
         return tuple(f.per_argument(f.like_leaves(found)))
 
@@ -276,11 +278,16 @@ def _linearize(fun: Any, primals: tuple[Any, ...], has_aux: bool) -> tuple[Any, 
     value, residuals = st.take(f.tree, outs[:n]), outs[n:]
     # the backward half is linear in the cotangents: its transpose is the derivative itself
     k = len(residuals)
-    linear = vjp_of(st.tidy(backward), [i >= k for i in range(len(backward.params))])
+    back = st.tidy(backward)
+    if f.reverse is not None:
+        back = f.reverse.linear(back, residuals)
+    linear = vjp_of(back, [i >= k for i in range(len(back.params))])
 
     def f_jvp(*tangents: Any) -> Any:
         _fits("linearize", primals, tangents)
         ts = _tangent_atoms("linearize", f, tangents)
+        if f.reverse is not None:
+            f.reverse.check("linearize", "tangent", ts, f.reverse.args)
         nothing = [zeros(r.type) for r, w in zip(outs, wanted, strict=False) if w]
         found = st.inline(linear, [*residuals, *nothing, *ts])
         return derive.out_tangents(found[len(ts) :], f.value, types, f.s)

@@ -194,7 +194,7 @@ def _along_all(t: ArrayType, body: Callable[[Atom], tuple[Sequence[Atom], Sequen
         The former, and the latter with the axes of ``t`` leading.
     """
     from weft.api import staging as st
-    from weft.ir.nodes import Function, Var
+    from weft.ir.nodes import Function, Var, lit
     from weft.ir.types import i64, scalar
     from weft.primitives.declare import prim
     from weft.transforms.batch import batch
@@ -207,6 +207,8 @@ def _along_all(t: ArrayType, body: Callable[[Atom], tuple[Sequence[Atom], Sequen
             same, each = body(_unit(t, indices))
             return [*same, *each], len(same)
         i = Var(scalar(i64), "i")
+        if s.varying is not None:
+            s.varying.begin([i], [lit(0)])
         with s.builder.scope((i,)) as block:
             results, n = mapped((*indices, i))
             block.results = tuple(results)

@@ -114,16 +114,19 @@ def _jvp(fun: Any, site: Site) -> Function:
             out.append(a)
         return out
 
-    block = _staged(site, params, [f for _, f, _ in site.types] * 2, run, results)
+    block = _staged(site, params, [f for _, f, _ in site.types] * 2, run, results, site.varies[0] * 2)
     return site.close(f"{site.name}_jvp", block, n)
 
 
 def _staged(
     site: Site, params: list[Var], flavours: Sequence[str], run: Callable[[Sequence[Any]], Any],
-    results: Callable[[Any], list[Atom]],
+    results: Callable[[Any], list[Atom]], varies: Sequence[Any],
 ) -> Block:  # fmt: skip
-    """A rule's block: ``run`` stages it over its parameters, ``results`` takes what it returned apart."""
+    """A rule's block: ``run`` stages it over its parameters, ``results`` takes what it returned apart. ``varies``: what
+    is known of the parameters, inside `shard_map`."""
     s = site.s
+    if s.varying is not None:
+        s.varying.begin(params, varies)
     with s.builder.scope(params) as block, s.tracking() as tracker:
         returned = run([wrap(p, f) for p, f in zip(params, flavours, strict=True)])
         block.results = tuple(results(returned))
@@ -198,13 +201,14 @@ def _vjp(fun: Any, site: Site) -> tuple[Function, Function]:
             )
         residuals: list[Any] = []
         kept[:] = [flatten(returned[1], s, residuals), residuals, [v.atom for v in residuals]]
+        kept.append([] if s.varying is None else s.varying.of(kept[2]))
         return [*_like(primals, site, what), *kept[2]]
 
     block = _staged(
         site, params, [f for _, f, _ in site.types],
-        lambda staged: calls.call(fwd, tuple(site.replaced(staged)), {}), results,
+        lambda staged: calls.call(fwd, tuple(site.replaced(staged)), {}), results, site.varies[0],
     )  # fmt: skip
-    tree, residuals, atoms = kept
+    tree, residuals, atoms, varies = kept
     local = {o for stmt in block.stmts for o in stmt.outs}
     for a in atoms:
         if any(v in local for v in vars_in_static(a.type)):
@@ -226,6 +230,7 @@ def _vjp(fun: Any, site: Site) -> tuple[Function, Function]:
     back = _staged(
         site, [*inputs, *cts], flavours,
         lambda staged: _backward(bwd, site, tree, staged, len(inputs)), lambda x: _cotangents(x, bwd, site),
+        [*varies, *[v for v, (t, _) in zip(site.varies[1], site.outs, strict=False) if is_inexact(t.dtype)]],
     )  # fmt: skip
     return forward, site.close(f"{site.name}_bwd", back, len(inputs))
 

@@ -13,7 +13,9 @@ import numpy as np
 from weft.api.pmap import NO_STATIC, Rearranging, Static
 from weft.api.spmd import Topology
 from weft.api.transformed import Transformed
+from weft.api.varying import Varying
 from weft.api.vmap import Names, prefix_axes, structure, vmap
+from weft.errors import StagingError
 from weft.runtime import processes
 from weft.runtime.sharding import Mesh, NamedSharding, PartitionSpec, current_mesh
 
@@ -49,9 +51,9 @@ def shard_map(
         Empty, or all of the mesh's axes.
     check_vma
         Whether results that ``out_specs`` says to be the same along a mesh axis must be so, as far as can be told; and
-        whether derivatives are those of the whole program. Then reverse mode may be used around, and not inside, the
-        function: inside, the cotangents of what devices share would have to be added up, which only the user can say
-        with ``check_vma=False``.
+        whether derivatives inside the function are those of all devices together: cotangents of what devices share are
+        added up, a loss that each device has is one of several, and one that `weft.lax.psum` gave is one for all. Else
+        derivatives are those of each device's own values, and the user adds.
 
     Returns
     -------
@@ -62,6 +64,8 @@ def shard_map(
     ------
     ValueError
         An axis is not divisible by the number of pieces; a result differs between devices where it should not.
+    StagingError
+        Reverse mode inside, of something that devices share or not depending on a branch or the length of a loop.
 
     Examples
     --------
@@ -167,7 +171,7 @@ class ShardMapped(Rearranging):
 
         if kwargs:
             raise TypeError("shard_map takes positional arguments")
-        g: Any = _Body(self.__wrapped__, self.checked)
+        g: Any = self.body
         for name, size in reversed(self.mesh.shape.items()):
 
             def place(spec: PartitionSpec, name: str = name) -> int | None:
@@ -297,7 +301,13 @@ class ShardMapped(Rearranging):
 
     @property
     def body(self) -> Any:
-        return _Body(self.__wrapped__, self.checked)
+        return _Body(self.__wrapped__, self._varying if self.checked else None)
+
+    def _varying(self, args: tuple[Any, ...]) -> Varying:
+        """What varies over the mesh's axes, given the pieces."""
+        found: list[tuple[Any, list[str]]] = []
+        _each(self._per_argument(args), args, lambda x, spec: found.append((x, sorted(_names(spec)))))
+        return Varying.of_pieces(self.mesh.axis_names, found)
 
     def layout(self, signature: Signature) -> tuple[Topology, list[Any]]:
         """The mesh, and the axes that divide each leaf."""
@@ -329,11 +339,19 @@ def _each(specs: Any, x: Any, f: Callable[[Any, PartitionSpec], Any]) -> Any:
 
 
 class _Body:
-    """The user's function inside: reverse mode is refused there, if the whole program's derivatives are wanted."""
+    """The user's function inside.
 
-    def __init__(self, fun: Callable[..., Any], check: bool) -> None:
+    Parameters
+    ----------
+    fun
+        The function.
+    varying
+        What varies, given the arguments; None: derivatives are those of each device's own values.
+    """
+
+    def __init__(self, fun: Callable[..., Any], varying: Callable[[tuple[Any, ...]], Varying] | None) -> None:
         functools.update_wrapper(self, fun, updated=())
-        self.__wrapped__, self.check, self.title = fun, check, "shard_map"
+        self.__wrapped__, self.varying, self.title = fun, varying, "shard_map"
 
     def __call__(self, *args: Any) -> Any:
         return self.stage_call(args, {})
@@ -344,8 +362,15 @@ class _Body:
         from weft.frontend.calls import call
 
         s = state()
-        before, s.replicating = s.replicating, self.check
+        if self.varying is None and s.varying is not None:
+            raise StagingError(
+                "shard_map with check_vma=False inside one with check_vma=True: derivatives cannot be both those of all"
+                " devices together and of each",
+                remedy="pass check_vma to both alike",
+                loc=s.loc,
+            )
+        before, s.varying = s.varying, None if self.varying is None else self.varying(args)
         try:
             return call(self.__wrapped__, args, kwargs)
         finally:
-            s.replicating = before
+            s.varying = before

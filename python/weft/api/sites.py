@@ -79,6 +79,8 @@ class Site:
 
     def __post_init__(self) -> None:
         self.axes = self.s.axes
+        self.varying: Any = None
+        self.varies: tuple[list[Any], list[Any]] = ([], [])
         self.trees: list[Tree] = []
         self._all: list[list[Any]] = []
         for i, a in enumerate(self.args):
@@ -119,7 +121,8 @@ class Site:
 
     def stage(self, fun: Any) -> None:
         """Stage the function."""
-        inner = st.stage_inner(fun, lambda staged: (tuple(self.replaced(staged)), {}), self.types)
+        atoms = [v.atom for v in self.leaves]
+        inner = st.stage_inner(fun, lambda staged: (tuple(self.replaced(staged)), {}), self.types, atoms)
         self.tree = inner.tree
         self.written = inner.written
         self.outs = [
@@ -143,6 +146,11 @@ class Site:
                 loc=self.s.loc,
             ) from None
         outs = self.s.builder.call(self.func, atoms, types, rule)
+        if self.s.varying is not None:  # for the rules, which are staged later
+            n = len(self.leaves)
+            found = self.s.varying.of([*atoms, *outs])
+            self.varying = self.s.varying.apart(dict(zip(self.captured, found[n:], strict=False)))
+            self.varies = found[:n], found[len(atoms) :]
         for leaf, result in self.written:
             self.leaves[leaf].put(outs[result])
         return st.take(self.tree, outs[: len(leaf_types(self.tree))])
@@ -152,21 +160,26 @@ class Site:
         """Which parameters of the function have derivatives by the rule."""
         return (*[True] * len(self.types), *[False] * len(self.captured))
 
+    @property
+    def shared(self) -> frozenset[str]:
+        """The axes over which derivatives add up what devices share."""
+        return frozenset() if self.s.varying is None else self.s.varying.axes
+
     # -- rules -----------------------------------------------------------------------------------------------------
 
     @contextmanager
     def later(self, fun: Any, at: Loc | None) -> Iterator[None]:
         """Stage a rule of ``fun`` after the call; where the rule calls ``fun``, that is as it was at the call."""
         s, key = self.s, ("frozen", id(fun))
-        loc, outer, axes = s.loc, s.memo.get(key), s.axes
-        s.memo[key], s.axes = self.frozen, self.axes
+        loc, outer, axes, varying = s.loc, s.memo.get(key), s.axes, s.varying
+        s.memo[key], s.axes, s.varying = self.frozen, self.axes, self.varying
         with s.builder.apart():
             s.loc = at
             try:
                 yield
             finally:
                 s.loc = loc
-                s.memo[key], s.axes = outer, axes
+                s.memo[key], s.axes, s.varying = outer, axes, varying
 
     def close(self, name: str, block: Block, head: int) -> Function:
         """A block as a function whose parameters are the first ``head`` of the block's, then what the call captured,

@@ -59,6 +59,7 @@ def stage_inner(
     fun: Callable[..., Any],
     make: Callable[[list[Staged]], tuple[Any, dict[str, Any]]],
     types: Sequence[tuple[ArrayType, str, str]],
+    atoms: Sequence[Atom],
 ) -> Inner:
     """Stage ``fun`` with parameters of its own.
 
@@ -70,10 +71,14 @@ def stage_inner(
         Gives the arguments and keyword arguments over the staged parameters.
     types
         The parameters' types, flavours and names.
+    atoms
+        What the parameters stand for, or are a lane or tangent of.
     """
     s = state()
     mark = mark_now()
     params = [Var(t, name) for t, _, name in types]
+    if s.varying is not None:
+        s.varying.begin(params, atoms)
     with s.builder.scope(params) as block, s.tracking() as tracker:
         staged = [wrap(p, flavour) for p, (_, flavour, _) in zip(params, types, strict=True)]
         args, kwargs = make(staged)

@@ -154,6 +154,8 @@ def _vmap(
     from weft.transforms.batch import batch
 
     s = st.state()
+    if s.varying is not None and axis_name in s.varying.axes:
+        raise ValueError(f"vmap axis_name {axis_name!r} is an axis of the mesh of shard_map around it")
     leaves: list[Any] = []
     tree = flatten(tuple(args), s, leaves)
     kw_tree = flatten(dict(kwargs), s, leaves)
@@ -187,7 +189,7 @@ def _vmap(
         return unflatten(tree, rest, s), unflatten(kw_tree, rest, s)
 
     with s.axis(axis_name, size):
-        inner = st.stage_inner(fun, make, types)
+        inner = st.stage_inner(fun, make, types, [leaves[i].atom for i, _ in mapped])
     f = st.tidy(inner.function)
     literal = s.resolve(size)
     g, flags = batch(f, [True] * len(f.params), size=literal, axis=axis_name)

@@ -17,6 +17,7 @@ from weft.errors import StagingError, located
 from weft.frontend import calls, source
 from weft.frontend.capture import extend
 from weft.frontend.frame import StagedFunction, StagedMethod
+from weft.frontend.loops import counter
 from weft.frontend.merge import AlwaysRaises, bound, branch, existed, mark_now
 from weft.frontend.structures import (
     Differs,
@@ -33,7 +34,7 @@ from weft.frontend.structures import (
 from weft.frontend.trees import fit, unflatten
 from weft.ir.nodes import At, Atom, Block, Loc, Span, Var, lit
 from weft.ir.sizes import Size, vars_of_type
-from weft.ir.types import ArrayType, bool_, i64, scalar
+from weft.ir.types import ArrayType, bool_
 from weft.staged import arith
 from weft.staged.context import current
 from weft.staged.loops import Range
@@ -103,15 +104,21 @@ class Carry:
     def __init__(self, what: str, fun: Any, name: str, init: Any) -> None:
         self.what, self.fun, self.name = what, fun, name
         self.first = values(init)
+        self.vary: Any = None
         self.weak = [is_weak(v) for v in self.first.leaves]
         self.dtypes = [v.dtype for v in self.first.leaves]
 
     def params(self) -> list[Var]:
-        """Fresh parameters."""
-        return [
+        """Fresh parameters; inside `shard_map` they are taken to vary as the first values do."""
+        s = state()
+        params = [
             Var(ArrayType(d, v.type.shape), getattr(v._atom, "name", "") or "")
             for v, d in zip(self.first.leaves, self.dtypes, strict=True)
         ]
+        if s.varying is not None:
+            self.vary = self.vary or s.varying.loop()
+            self.vary.begin(range(len(params)), params, [v.atom for v in self.first.leaves])
+        return params
 
     def value(self, params: Sequence[Var]) -> Any:
         """The carry over parameters."""
@@ -165,7 +172,14 @@ class Carry:
                 s.known.clear()
                 s.known.update(known)
             self.weak = [False] * len(self.weak)
-        return attempt()
+        attempt()
+        while self.vary is not None and self.vary.found:
+            attempt()
+
+    def varies(self, results: Sequence[Atom]) -> None:
+        """At the end of a body: find out whether carries become other than they start."""
+        if self.vary is not None:
+            self.vary.again(results)
 
     def inits(self) -> list[Atom]:
         """The first values, converted."""
@@ -226,7 +240,7 @@ def scan(f: Any, init: Any, xs: Any, length: Any, reverse: bool) -> Any:
     done: list[Any] = []
 
     def attempt() -> None:
-        k, params = Var(scalar(i64), "i"), carry.params()
+        k, params = counter("i"), carry.params()
         with body("the function given to scan", f, (k, *params)) as block:
             x = unflatten(over.tree, iter([row(v, k) for v in over.leaves]), s)
             out = calls.call(f, (carry.value(params), x), {})
@@ -239,6 +253,7 @@ def scan(f: Any, init: Any, xs: Any, length: Any, reverse: bool) -> Any:
             atoms = carry.take(out[0])
             ys = values(out[1])
             block.results = (*atoms, *[v.atom for v in ys.leaves])
+            carry.varies(atoms)
         _outside(block, ys.leaves, "an output of the function given to scan", f)
         done[:] = [block, ys]
 
@@ -253,7 +268,7 @@ def rows(f: Any, xs: Any) -> Any:
     """The stacked values of ``f(x)`` over the rows of ``xs``."""
     over = values(xs)
     trip = trip_of("map", over, None)
-    k = Var(scalar(i64), "i")
+    k = counter("i")
     with body("the function given to map", f, (k,)) as block:
         x = unflatten(over.tree, iter([row(v, k) for v in over.leaves]), state())
         ys = values(calls.call(f, (x,), {}))
@@ -280,10 +295,11 @@ def fori_loop(lower: Any, upper: Any, body_fun: Any, init: Any) -> Any:
     done: list[Block] = []
 
     def attempt() -> None:
-        k, params = Var(scalar(i64), "i"), carry.params()
+        k, params = counter("i"), carry.params()
         with body("the function given to fori_loop", body_fun, (k, *params)) as block:
             out = calls.call(body_fun, (steps.item(wrap(k, "py")), carry.value(params)), {})
             block.results = tuple(carry.take(out))
+            carry.varies(block.results)
         done[:] = [block]
 
     carry.settle(attempt)
@@ -312,6 +328,7 @@ def while_loop(cond_fun: Any, body_fun: Any, init: Any) -> Any:
         params = carry.params()
         with body("the function given to while_loop", body_fun, params) as block:
             block.results = tuple(carry.take(calls.call(body_fun, (carry.value(params),), {})))
+            carry.varies(block.results)
         done[:] = [cond, block]
 
     carry.settle(attempt)

@@ -209,7 +209,6 @@ class State(Context):
     compared: dict[int, Any] = field(default_factory=dict)
     captures: Any = None
     arguments: set[Any] = field(default_factory=set)
-    replicating: bool = False  # inside a function of pieces whose derivatives are to be those of the whole program
 
     @property
     def frame(self) -> Frame:

@@ -80,6 +80,7 @@ class Carries:
         self.shared: set[Slot] = set()  # carried containers that others may see
         self.rebound: set[Slot] = set()  # arrays inside carried containers that are not always the same ones
         self.pending: list[Location] = []
+        self.vary: Any = None
         self.live = getattr(node, "weft_head", None)
         names, written, augmented = assigned(body)
         arrays = {n for n in augmented if isinstance(v := frame.locals.get(n), Staged) and v.cell is not None}
@@ -126,6 +127,26 @@ class Carries:
             hint = loc.name if isinstance(loc, VarLoc | Cell) else ""
             out += [Var(leaf.type, hint.lstrip(PREFIX)) for leaf in leaf_types(tree)]
         return out
+
+    # -- what varies between devices -------------------------------------------------------------------------------
+
+    def begin(self, params: Sequence[Var]) -> None:
+        """Take parameters for the carries, inside `shard_map`: of what they start as."""
+        if self.s.varying is None:
+            return
+        starts: list[Any] = []
+        names: list[Slot] = []
+        for loc, tree in self.trees.items():
+            content, n = self.entry[loc], len(leaf_types(tree))
+            starts += [None] * n if content.missing or len(content.atoms) != n else content.atoms
+            names += [(loc, k) for k in range(n)]
+        if self.vary is None:
+            self.vary = self.s.varying.loop()
+        self.vary.begin(names, params, starts)
+
+    def varies(self, results: Sequence[Atom]) -> bool:
+        """Whether the body must be staged once more, as carries become other than they start."""
+        return self.vary is not None and self.vary.again(results)
 
     # -- an iteration ----------------------------------------------------------------------------------------------
 
@@ -400,6 +421,14 @@ def fixpoint(c: Carries, attempt: Callable[[], bool]) -> None:
     raise expressions.error("the types of the loop's variables do not settle", c.node, c.frame)
 
 
+def counter(name: str) -> Var:
+    """A loop's counter, the same on all devices inside `shard_map`."""
+    s, k = expressions.state(), Var(scalar(i64), name)
+    if s.varying is not None:
+        s.varying.begin([k], [lit(0)])
+    return k
+
+
 def staged_for(
     trip: Size, body: Callable[[Staged], Any], node: Any, frame: Frame, *, names: list[Any], label: str = "i",
     levels: int = 1,
@@ -410,8 +439,8 @@ def staged_for(
     done: list[Any] = []
 
     def attempt() -> bool:
-        k = Var(scalar(i64), label)
-        params = c.params()
+        k, params = counter(label), c.params()
+        c.begin(params)
         with s.builder.scope((k, *params)) as block, s.tracking() as t:
             c.enter(params, lambda: wrap(prim("gt")(k, lit(0)), "py"))
             result = running(lambda: body(wrap(k, "py")))
@@ -420,6 +449,7 @@ def staged_for(
                 contents = c.unreached()
             if not again:
                 block.results = tuple(c.results(contents))
+                again = c.varies(block.results)
         t.undo()
         if not again:
             done[:] = [block, contents]
@@ -428,6 +458,7 @@ def staged_for(
     def first() -> None:
         """Stage the first iteration alone, to learn what it defines for the others."""
         params = c.params()
+        c.begin(params)
         with s.builder.scope(params), s.tracking() as t:
             c.enter(params)
             running(lambda: body(wrap(lit(0), "py")))
@@ -472,6 +503,7 @@ def staged_while(test: Thunk, body: Thunk, node: Any, frame: Frame, *, names: li
 
     def attempt() -> bool:
         params = c.params()
+        c.begin(params)
         with s.builder.scope(params) as cond, s.tracking() as t:
             c.enter(params)
             before = {loc: loc.get() for loc in t.before}
@@ -485,6 +517,7 @@ def staged_while(test: Thunk, body: Thunk, node: Any, frame: Frame, *, names: li
         if changed:
             raise ConditionChanges
         params = c.params()
+        c.begin(params)
         with s.builder.scope(params) as block, s.tracking() as t:
             c.enter(params)
             result = running(body)
@@ -493,6 +526,7 @@ def staged_while(test: Thunk, body: Thunk, node: Any, frame: Frame, *, names: li
                 contents = c.unreached()
             if not again:
                 block.results = tuple(c.results(contents))
+                again = c.varies(block.results)
         t.undo()
         if not again:
             done[:] = [cond, block, contents]

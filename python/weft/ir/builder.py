@@ -25,7 +25,7 @@ from weft.ir.nodes import (
     While,
     lit,
 )  # fmt: skip
-from weft.ir.primitive import REGISTRY, Primitive
+from weft.ir.primitive import REGISTRY, Collective, Primitive
 from weft.ir.sizes import Size, dim
 from weft.ir.types import ArrayType, i64, scalar
 
@@ -157,6 +157,8 @@ class Builder:
 
     @staticmethod
     def _fold(prim: Primitive, args: tuple[Atom, ...], attrs: dict[str, Any]) -> tuple[Atom, ...] | None:
+        if isinstance(prim.kind, Collective) or not prim.foldable:  # what one lane has tells nothing of it
+            return None
         types = prim.type_rule(*[a.type for a in args], **attrs)
         if len(types) != 1 or types[0].shape or prim.dependent_results:
             return None

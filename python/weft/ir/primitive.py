@@ -83,11 +83,13 @@ class Collective:
     """Communication over the axis that ``attrs['axis']`` names; mapping that axis takes it away.
 
     ``over(op, args, batched, size)`` gives the results of all lanes together, like a batching rule; they have the
-    leading axis if ``varies(attrs)``, else they are the same for all lanes.
+    leading axis if ``varies(attrs)``, else they are the same for all lanes. ``reduction``: then they also count as one
+    value where derivatives add up what devices share.
     """
 
     over: Callable[[Op, Sequence[Atom], Sequence[bool], Any], Sequence[Atom]]
     varies: Callable[[dict[str, Any]], bool]
+    reduction: bool = False
 
 
 Kind = Elementwise | Reindex | Reduce | Loops | Library | Host | Collective
@@ -122,6 +124,8 @@ class Primitive:
         True if linear in all its inexact operands together.
     effect
         "" (pure), "raise" (may raise: not dropped or hoisted), "io" (ordered with others).
+    foldable
+        False if it means something of a constant, too: nothing is folded.
     inline_cheap
         True if recomputing it costs no more than reading a saved result.
     python
@@ -141,6 +145,7 @@ class Primitive:
     effect: str = ""
     dependent_results: int = 0
     inline_cheap: bool = False
+    foldable: bool = True
     python: Callable[[Sequence[str], dict[str, Any]], str] | None = None
     samples: Callable[[], list[tuple[tuple[Any, ...], dict[str, Any]]]] | None = None
     doc: str = field(default="", repr=False)

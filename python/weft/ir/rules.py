@@ -28,11 +28,15 @@ class CustomJVP:
     rule
         Gives the function ``(*parameters, *tangents of the explicit ones) -> (*results, *tangents of the inexact
         results)``; it is made when it is first needed.
+    shared
+        The axes of the `shard_map` around it. Over these a tangent, or a cotangent, varies only if what it belongs to
+        does: the rule itself sums up over the devices.
     """
 
     name: str
     explicit: tuple[bool, ...]
     rule: Callable[[], Function]
+    shared: frozenset[str] = frozenset()
 
     word = "custom_jvp"
 
@@ -43,7 +47,7 @@ class CustomVJP:
 
     Attributes
     ----------
-    name, explicit
+    name, explicit, shared
         As in `CustomJVP`.
     halves
         Gives two functions: ``(*parameters) -> (*results, *residuals)``, and ``(*residuals, *cotangents of the inexact
@@ -53,6 +57,7 @@ class CustomVJP:
     name: str
     explicit: tuple[bool, ...]
     halves: Callable[[], tuple[Function, Function]]
+    shared: frozenset[str] = frozenset()
 
     word = "custom_vjp"
 

@@ -19,7 +19,6 @@ ABSENT: dict[str, str] = {
     "custom_linear_solve": "write the solver's loop, which has derivatives, or give it a rule with weft.custom_vjp",
     "custom_root": "write the solver's loop, which has derivatives, or give it a rule with weft.custom_vjp",
     "dce_sink": "weft.debug.callback keeps a value",
-    "pcast": _SHARDING,
     "pswapaxes": "write weft.lax.all_to_all(x, axis_name, axis, axis)",
     "precv": _SHARDING,
     "psend": _SHARDING,

@@ -70,6 +70,12 @@ def _groups(groups: Any, axes: dict[str, Any], what: str) -> Groups:
     return found
 
 
+def _shared() -> frozenset[str]:
+    """The axes inside `shard_map` over which derivatives add up what devices share."""
+    varying = current().varying
+    return frozenset() if varying is None else varying.axes
+
+
 def _mapped(f: Callable[[Staged], Any], x: Any) -> Any:
     return tree_util.tree_map(lambda leaf: f(array(leaf)), x)
 
@@ -133,7 +139,8 @@ def psum(x: Any, axis_name: AxisName, *, axis_index_groups: Sequence[Sequence[in
         v = array(v)
         v = astype(v, np.int64) if v.dtype.kind == "b" else v
         for name in axes:
-            v = emit("psum", v, axis=name, groups=groups)
+            shared = not groups and name in _shared()
+            v = emit("psum_invariant" if shared else "psum", v, axis=name, groups=groups)
         return v
 
     return tree_util.tree_map(leaf, x)
@@ -348,7 +355,41 @@ def pshuffle(x: Any, axis_name: str, perm: Sequence[int]) -> Any:
 def pbroadcast(x: Any, axis_name: str, source: int) -> Any:
     """The value at one position, on all of the axis."""
     _one(_sizes(axis_name, "pbroadcast"), "pbroadcast")
-    return _mapped(lambda v: psum(where(axis_index(axis_name) == source, v, number(0, v)), axis_name), x)
+    found = _mapped(lambda v: psum(where(axis_index(axis_name) == source, v, number(0, v)), axis_name), x)
+    return pcast(found, axis_name, to="varying") if axis_name in _shared() else found
+
+
+def pcast(x: Any, axis_name: AxisName, *, to: str) -> Any:
+    """The same value, as one that each device has for itself.
+
+    Inside `shard_map`, derivatives add up over a mesh axis the cotangents of what does not vary over it. That happens
+    here; where a value that does not vary meets one that does, it happens by itself.
+
+    Parameters
+    ----------
+    x
+        A tree of arrays.
+    axis_name
+        The axes over which the results vary.
+    to
+        ``"varying"``.
+
+    Examples
+    --------
+    >>> import numpy as np, weft
+    >>> weft.vmap(lambda x: weft.lax.pcast(x, "i", to="varying"), axis_name="i")(np.arange(2.0)).tolist()
+    [0.0, 1.0]
+    """
+    axes = _sizes(axis_name, "pcast")
+    if to != "varying":
+        raise op_error(NotImplementedError, f"pcast with to={to!r}: a value is made to vary, by to='varying'")
+
+    def leaf(v: Staged) -> Staged:
+        for name in axes:
+            v = emit("pvary", v, axis=name, sure=True) if name in _shared() else v
+        return v
+
+    return _mapped(leaf, x)
 
 
 # -- the axis itself ---------------------------------------------------------------------------------------------------

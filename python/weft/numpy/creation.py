@@ -90,13 +90,21 @@ def _like(x: Any, shape: Any, dtype: Any) -> tuple[Any, DType]:
     return (tuple(v.sizes) if shape is None else shape_of(shape)), _dtype(dtype, v.dtype)
 
 
+def _placed(x: Any, new: Staged) -> Staged:
+    """A new array made after another: inside `shard_map` it varies over the mesh's axes as that does."""
+    varying = current().varying
+    for axis, sure in () if varying is None else varying.like(array_of(x).atom):
+        new = emit("pvary", new, axis=axis, sure=sure)
+    return new
+
+
 @implements(np.zeros_like, creates=True)
 def zeros_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Zeros in the shape and dtype of an array."""
     sizes, d = _like(a, shape, dtype)
-    return full(lit(0, d), sizes)
+    return _placed(a, full(lit(0, d), sizes))
 
 
 @implements(np.ones_like, creates=True)
@@ -105,7 +113,7 @@ def ones_like(
 ) -> Any:
     """Ones in the shape and dtype of an array."""
     sizes, d = _like(a, shape, dtype)
-    return full(lit(1, d), sizes)
+    return _placed(a, full(lit(1, d), sizes))
 
 
 @implements(np.empty_like, creates=True)
@@ -114,7 +122,7 @@ def empty_like(
 ) -> Any:
     """An array of the shape and dtype of another, whose elements are not set."""
     sizes, d = _like(prototype, shape, dtype)
-    return emit("undef", shape=sizes, dtype=d) if sizes else of(lit(0, d))
+    return _placed(prototype, emit("undef", shape=sizes, dtype=d) if sizes else of(lit(0, d)))
 
 
 @implements(np.full_like, creates=True)
@@ -124,7 +132,7 @@ def full_like(
 ) -> Any:  # fmt: skip
     """One value everywhere, in the shape and dtype of an array."""
     sizes, d = _like(a, shape, dtype)
-    return spread(array_of(fill_value, d), sizes)
+    return _placed(a, spread(array_of(fill_value, d), sizes))
 
 
 # -- from data ---------------------------------------------------------------------------------------------------------

@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 
 from weft.ir.nodes import At, Atom, Gather, Op, Span, lit
-from weft.ir.primitive import Collective, Primitive, register
+from weft.ir.primitive import Collective, Elementwise, Primitive, register
 from weft.ir.sizes import Size
 from weft.ir.types import ArrayType, bool_, i64, is_inexact, scalar
-from weft.primitives.declare import NUMERIC, REAL, check_dtypes, like, linear_jvp, prim
+from weft.primitives.declare import (
+    ANY,
+    NUMERIC,
+    REAL,
+    check_dtypes,
+    elementwise_batch,
+    format_cpp,
+    like,
+    linear_jvp,
+    prim,
+)  # fmt: skip
 from weft.primitives.samples import dtypes, values
 
 Groups = tuple[tuple[int, ...], ...] | None
@@ -90,7 +100,9 @@ def _move(x: Atom, *perm: int) -> Atom:
 # -- reductions --------------------------------------------------------------------------------------------------------
 
 
-def _reduction(name: str, kinds: str, reduce: str, numpy: Callable[..., Any], **rules: Any) -> Primitive:
+def _reduction(
+    name: str, kinds: str, reduce: str, numpy: Callable[..., Any], *, public: str = "", **rules: Any
+) -> Primitive:  # fmt: skip
     def type_rule(x: ArrayType, *, axis: str, groups: Groups) -> tuple[ArrayType, ...]:
         check_dtypes(name, [x], kinds)
         return (x,)
@@ -111,12 +123,13 @@ def _reduction(name: str, kinds: str, reduce: str, numpy: Callable[..., Any], **
 
     return register(
         Primitive(
-            name, type_rule, meaning, Collective(over, lambda attrs: bool(attrs["groups"])),
-            batch=lambda op, args, batched, size: [op.prim(args[0], **op.attrs)], python=_call(name), **rules,
+            name, type_rule, meaning, Collective(over, lambda attrs: bool(attrs["groups"]), reduction=True),
+            batch=lambda op, args, batched, size: [op.prim(args[0], **op.attrs)], python=_call(public or name), **rules,
             samples=lambda: [
                 ((values(d, s),), {"axis": "i", "groups": g})
                 for d in dtypes(kinds)
                 for s, g in (((4, 3), None), ((4,), None), ((4, 2), ((0, 2), (3, 1))), ((1, 2), None))
+                if g is None or not public
             ],
         )
     )  # fmt: skip
@@ -126,6 +139,37 @@ def _itself(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Seque
     return [None if cts[0] is None or not wanted[0] else op.prim(cts[0], **op.attrs)]
 
 
+def _vary_jvp(op: Op, tangents: Sequence[Atom | None]) -> Sequence[Atom | None]:
+    return [None if tangents[0] is None else op.prim(tangents[0], **op.attrs)]
+
+
+def _vary_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
+    if cts[0] is None or not wanted[0]:
+        return [None]
+    return [psum_invariant(cts[0], axis=op.attrs["axis"], groups=None)]
+
+
+# What devices share, as a value that each has for itself: nothing to do, but its transpose is a sum. And the sum that
+# devices share, the other way round. They tell reverse mode of devices' values and shared ones (`transforms.varying`,
+# which also says what ``sure`` is); where the axis is mapped, and before lowering, they are nothing, and `psum`.
+pvary = register(
+    Primitive(
+        "pvary", lambda x, *, axis, sure: (x,), lambda x, *, axis, sure: x, Elementwise(format_cpp("{0}")),
+        batch=elementwise_batch,
+        jvp=_vary_jvp, vjp=_vary_vjp, linear=True, inline_cheap=True, foldable=False,
+        python=lambda args, attrs: f"lax.pcast({args[0]}, {attrs['axis']!r}, to='varying')",
+        samples=lambda: [((values(d, s),), {"axis": "i", "sure": True}) for d in dtypes(ANY) for s in ((2, 3), ())],
+    )
+)  # fmt: skip
+
+
+def _invariant_vjp(op: Op, cts: Sequence[Atom | None], wanted: Sequence[bool]) -> Sequence[Atom | None]:
+    return [None if cts[0] is None or not wanted[0] else pvary(cts[0], axis=op.attrs["axis"], sure=True)]
+
+
+psum_invariant = _reduction(
+    "psum_invariant", NUMERIC, "reduce_sum", np.sum, public="psum", jvp=linear_jvp, vjp=_invariant_vjp, linear=True
+)
 psum = _reduction("psum", NUMERIC, "reduce_sum", np.sum, jvp=linear_jvp, vjp=_itself, linear=True)
 
 

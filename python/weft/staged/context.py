@@ -105,6 +105,9 @@ class Context:
         The sizes of the named axes that are mapped around the function being staged, outermost first.
     settled
         Integers computed from sizes that became numbers: they are among ``known``.
+    varying
+        Inside `shard_map`, where derivatives are those of all devices together: what varies between devices, a
+        `weft.api.varying.Varying`.
     """
 
     builder: Builder = field(default_factory=Builder)
@@ -118,6 +121,7 @@ class Context:
     stopped: list[Callable[[], None]] = field(default_factory=list)
     axes: dict[str, Size] = field(default_factory=dict)
     settled: set[Var] = field(default_factory=set)
+    varying: Any = None
 
     def __enter__(self) -> Context:
         import weft.primitives  # noqa: F401  (declares them; not needed before something is staged)

@@ -8,8 +8,9 @@ thread of execution: nothing is masked and no lane waits for the slowest.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from weft.errors import StagingError
 from weft.ir.builder import Builder
 from weft.ir.nodes import (
     At,
@@ -32,9 +33,10 @@ from weft.ir.nodes import (
 from weft.ir.primitive import Collective
 from weft.ir.rules import CustomJVP, CustomVJP, Remat, Rule
 from weft.ir.sizes import Dim, Size, dim
-from weft.ir.types import ArrayType, i64, scalar
+from weft.ir.types import ArrayType, i64, is_inexact, scalar
 from weft.primitives.declare import prim
 from weft.transforms.batch_plan import Plan, performs_io, size_params
+from weft.transforms.inline import drop_pvary
 
 
 def batch(
@@ -78,42 +80,50 @@ def batch(
 
 
 def batched_rule(
-    rule: Rule | None, func: Function, flags: tuple[bool, ...], size: Size | None, axis: str | None
-) -> Rule | None:
-    """The rule of a batched call, whose results all have the batch axis if the rule is a custom one."""
+    rule: Rule | None, func: Function, flags: tuple[bool, ...], outs: tuple[bool, ...], size: Size | None,
+    axis: str | None,
+) -> Rule | None:  # fmt: skip
+    """The rule of a batched call, whose operands and results have the batch axis as these flags say."""
     if rule is None or isinstance(rule, Remat):
         return rule
-
-    def forced(f: Function, batched: Sequence[bool], force: bool | Sequence[bool] = True) -> Function:
-        return _batch(f, tuple(batched), size, force, axis, {}, ())[0]
-
     explicit = [flag for flag, on in zip(flags, rule.explicit, strict=True) if on]
+    summed = axis not in rule.shared  # else the rule sums over the axis where that is due
+    inexact = [flag for flag, r in zip(outs, func.results, strict=True) if is_inexact(r.type.dtype)]
+
+    def run(f: Function, batched: Sequence[bool], force: Sequence[bool], fixed: int) -> tuple[Function, list[bool]]:
+        g, found = _batch(f, tuple(batched), size, force, axis, {}, ())
+        if list(found[:fixed]) != list(force[:fixed]):
+            raise StagingError(
+                f"the rule of {rule.name} returns what varies over axis {axis!r}, where the function's output does not",
+                remedy="let the rule sum it up, with weft.lax.psum",
+                loc=func.loc,
+            )
+        return g, list(found)
+
     if isinstance(rule, CustomJVP):
-        jvp = rule.rule
-        return CustomJVP(rule.name, rule.explicit, lambda: forced(jvp(), (*flags, *explicit)))
+        jvp, want = rule.rule, [*outs, *inexact]
+        return replace(rule, rule=lambda: run(jvp(), (*flags, *explicit), want, len(want))[0])
     halves = rule.halves
 
     def both() -> tuple[Function, Function]:
         forward, backward = halves()
         n = len(func.results)
         fixed = size_params(backward)
-        here = [p not in fixed for p in backward.params]
-        residuals = len(forward.results) - n
-        leading = [True] * n + here[:residuals]
-        back = forced(backward, here)
+        residuals = [summed and p not in fixed for p in backward.params[: len(backward.params) - len(inexact)]]
+        new, found = run(forward, flags, [*outs, *residuals], n)
+        back, lead = run(backward, [*found[n:], *inexact], [summed or flag for flag in explicit], 0)
         with Builder() as b, b.scope(back.params) as body:
             body.stmts = list(back.body.stmts)
             # an argument that all lanes share gets the sum of their cotangents
             body.results = tuple(
                 [
-                    r if flag else prim("reduce_sum")(r, axes=(0,))
-                    for r, flag in zip(back.results, explicit, strict=True)
+                    prim("reduce_sum")(r, axes=(0,)) if have and not flag else r
+                    for r, have, flag in zip(back.results, lead, explicit, strict=True)
                 ]
             )
-        summed = Function(back.name, body, back.sizes, {}, back.loc)
-        return forced(forward, flags, leading), summed
+        return new, Function(back.name, body, back.sizes, {}, back.loc)
 
-    return CustomVJP(rule.name, rule.explicit, both)
+    return replace(rule, halves=both)
 
 
 @dataclass(frozen=True)
@@ -138,6 +148,8 @@ def _batch(
         raise ValueError(f"vmap: {f.name} has {len(f.params)} parameters, got {len(batched)} flags")
     if f in active:
         raise ValueError(f"vmap: {f.name} calls itself; write the recursion as a loop")
+    if axis is not None:
+        f = drop_pvary(f, axis)
     mapped = [p for p, flag in zip(f.params, batched, strict=True) if flag]
     if not mapped and size is None:
         raise ValueError("vmap: no argument is mapped and the number of lanes is not given")
@@ -150,7 +162,8 @@ def _batch(
     literal = size if isinstance(size, int) else None
 
     def callee(s: Call, flags: tuple[bool, ...]) -> _Batched:
-        key = _Key(s.func, flags, isinstance(s.rule, CustomJVP | CustomVJP))
+        # the results of a custom rule's call are those of its rule: all have the axis, or all that need it
+        key = _Key(s.func, flags, isinstance(s.rule, CustomJVP | CustomVJP) and axis not in s.rule.shared)
         if key not in memo:
             memo[key] = _batch(s.func, flags, literal, key.force, axis, memo, (*active, f))
         return memo[key]
@@ -391,7 +404,8 @@ class _Lifter:
             self.type(o.type) if flag else ArrayType(o.type.dtype, self.same.static(o.type.shape))
             for o, flag in zip(s.outs, out_flags, strict=True)
         ]
-        rule = batched_rule(s.rule, s.func, flags, self.size if isinstance(self.size, int) else None, self.axis)
+        size = self.size if isinstance(self.size, int) else None
+        rule = batched_rule(s.rule, s.func, flags, out_flags, size, self.axis)
         for o, new, flag in zip(s.outs, self.builder.call(func, args, types, rule), out_flags, strict=True):
             self.define(o, new, flag)
 

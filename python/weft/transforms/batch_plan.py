@@ -254,9 +254,10 @@ class Plan:
         return found
 
     def _cheap(self, s: Stmt) -> bool:
-        """Whether a batched statement is scalar work of a lane, as well done within the lane."""
+        """Whether a batched statement is scalar work of a lane, as well done within the lane. Communication is not,
+        over whatever axis: where lanes of this one run by themselves, those of another could not meet."""
         return (
-            isinstance(s, Op) and s.prim.effect != "io" and not self.is_meeting(s)
+            isinstance(s, Op) and s.prim.effect != "io" and not isinstance(s.prim.kind, Collective)
             and all(not o.type.shape for o in s.outs)
         )  # fmt: skip
 

@@ -2,12 +2,13 @@
 
 What is computed again on purpose (`Remat`) gets its operands through `barrier`, an identity that nothing looks through:
 otherwise the second computation would be recognised as equal to the first, whose values would then be kept for it.
-`drop_barriers` takes them out (and the names that `checkpoint_name` gave), once everything that shares values has run.
+`drop_barriers` takes them out (and the names that `checkpoint_name` gave, and what tells devices' values from shared
+ones), once everything that shares values has run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from weft.ir.nodes import Atom, Block, Call, For, Function, If, Lit, Map, Op, Renamer, Stmt, Var, While, walk
@@ -99,28 +100,52 @@ def _apart(s: Call) -> tuple[list[Stmt], tuple[Atom, ...]]:
 
 
 def drop_barriers(f: Function) -> Function:
-    """``f`` with the operands of barriers and names in the place of their results."""
-    if not any([_transparent(s) for s in walk(f.body)]):
+    """``f`` with the operands of barriers and names in the place of their results, and all sums over devices alike."""
+    marks = (*[REGISTRY[n] for n in ("barrier", "named", "pvary")], REGISTRY["psum_invariant"])
+    if not any([isinstance(s, Op) and s.prim in marks for s in walk(f.body)]):
         return f
-    return _Unbarred().function(f)
+    return _Unbarred(lambda s: s.prim in marks[:-1]).function(f)
 
 
-def _transparent(s: Stmt) -> bool:
-    return isinstance(s, Op) and s.prim in (REGISTRY["barrier"], REGISTRY["named"])
+def drop_pvary(f: Function, axis: str) -> Function:
+    """``f`` without what tells values that vary over this axis from others: it is mapped."""
+    gone = REGISTRY["pvary"]
+
+    def marked(body: Block) -> bool:
+        return any(
+            [
+                marked(s.func.body) if isinstance(s, Call) else s.prim is gone and s.attrs["axis"] == axis
+                for s in walk(body)
+                if isinstance(s, Call | Op)
+            ]
+        )
+
+    if not marked(f.body):
+        return f
+    return _Unbarred(lambda s: s.prim is gone and s.attrs["axis"] == axis, axis).function(f)
 
 
 class _Unbarred(Renamer):
-    """Copies without barriers and names."""
+    """Copies without some operations that give their operand."""
+
+    def __init__(self, gone: Callable[[Op], bool], axis: str | None = None) -> None:
+        super().__init__()
+        self._gone = gone
+        self._axis = axis
 
     def block(self, b: Block) -> Block:
         params = self.bind_all(b.params)
         stmts: list[Stmt] = []
         for s in b.stmts:
-            if _transparent(s):
-                assert isinstance(s, Op)
+            if isinstance(s, Op) and self._gone(s):
                 self.atoms[s.outs[0]] = self.atom(s.args[0])
-            else:
-                stmts.append(self.stmt(s))
+                continue
+            new = self.stmt(s)
+            if self._axis is not None and isinstance(new, Call):
+                new = replace(new, func=drop_pvary(new.func, self._axis))
+            elif self._axis is None and isinstance(new, Op) and new.prim is REGISTRY["psum_invariant"]:
+                new = replace(new, prim=REGISTRY["psum"])
+            stmts.append(new)
         return Block(params, stmts, self.all(b.results))
 
 

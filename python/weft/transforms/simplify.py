@@ -284,7 +284,7 @@ class Rewriter:
         (o,) = s.outs
         if not s.args or o.type.shape or any([not isinstance(a, Lit) for a in s.args]):
             return None
-        if isinstance(s.prim.kind, Collective):  # what one lane has tells nothing of it
+        if isinstance(s.prim.kind, Collective) or not s.prim.foldable:  # what one lane has tells nothing of it
             return None
         with np.errstate(all="ignore"):
             return lit(s.prim.numpy(*[a.value for a in s.args if isinstance(a, Lit)], **s.attrs), o.type.dtype)
