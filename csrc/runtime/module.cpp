@@ -24,6 +24,7 @@ namespace weft {
 void add_device_functions(py::module_& m);  // device_python.cpp
 void add_queue_functions(py::module_& m);   // queue_python.cpp
 void add_pieces_functions(py::module_& m);  // pieces_python.cpp
+void add_last_words(py::module_& m);        // last_words.cpp
 }  // namespace weft
 
 namespace {
@@ -119,6 +120,7 @@ PYBIND11_MODULE(_runtime, m) {
   weft::add_device_functions(m);
   weft::add_queue_functions(m);
   weft::add_pieces_functions(m);
+  weft::add_last_words(m);
   if (PyModule_AddFunctions(m.ptr(), functions) < 0) throw py::error_already_set();
   m.attr("ABI_VERSION") = WEFT_ABI_VERSION;
   m.def("inherit_vectorcall", inherit_vectorcall, py::arg("cls"),

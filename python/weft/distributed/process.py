@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
-import signal
 import socket
 import sys
 import threading
@@ -31,8 +29,8 @@ def initialize(
 
     ``mpirun -n 4 python train.py`` starts them. Afterwards `weft.process_index` and `weft.process_count` tell them
     apart, and `weft.pmap` runs over the devices of all: each process passes the pieces of its own devices, and
-    collectives reach across. When a process fails, the job is ended, with a message of each process; when it dies, by
-    mpirun (which may lose what the others say last).
+    collectives reach across. When a process fails or dies, the job is ended, with a message of each process (of one
+    that died, mpirun's). SIGTERM ends a process with such a message.
 
     Parameters
     ----------
@@ -144,7 +142,8 @@ def _watch(mpi: Any, rank: int) -> None:
 
     def fail(why: str) -> None:
         sys.stdout.flush()
-        print(f"weft: {where} failed and ends the job ({why})", file=sys.stderr, flush=True)
+        _runtime.set_last_words(f"weft: {where} failed and ends the job ({why})")
+        _runtime.say_last_words()
         # mpirun ends all processes at once, and may lose what they say last: they are told before
         sent = [alarm.isend(rank, dest=k) for k in range(alarm.size) if k != rank]
         time.sleep(_NOTICE)
@@ -153,29 +152,13 @@ def _watch(mpi: Any, rank: int) -> None:
 
     sys.excepthook = failed
     processes.on_failure(fail)
-    # One that dies can tell nobody: mpirun does, by SIGTERM. Processes may be waiting inside MPI, where Python runs no
-    # handlers: a thread does.
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    # One that dies can tell nobody: mpirun does, by SIGTERM.
+    _runtime.set_last_words(f"weft: {where} ends, because another process of the job failed")
 
     def listen() -> None:
-        said = False
-
-        def say() -> None:
-            nonlocal said
-            if not said:
-                print(f"weft: {where} ends, because another process of the job failed", file=sys.stderr, flush=True)
-            said = True
-
-        while not left.is_set():
-            ready, _, _ = select.select([reader], [], [], _NOTICE / 5)
-            if ready and os.read(reader, 1)[0] == signal.SIGTERM:
-                say()
-                os._exit(1)
+        while not left.wait(_NOTICE / 5):
             if alarm.iprobe(source=mpi.ANY_SOURCE):
-                say()
+                _runtime.say_last_words()
 
     left = threading.Event()
     listener = threading.Thread(target=listen, name="weft-job", daemon=True)
@@ -184,5 +167,6 @@ def _watch(mpi: Any, rank: int) -> None:
     def leave() -> None:
         left.set()
         listener.join()
+        _runtime.set_last_words("")
 
     _listeners.append(leave)
