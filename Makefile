@@ -71,7 +71,9 @@ $(VENV)/.base:
 	$(BIN)/python -m pip install -q --disable-pip-version-check 'scikit-build-core>=0.10' 'pybind11>=3' 'numpy>=2' 'cmake>=3.25' ninja
 	@touch $@
 
+# What is there is removed before: an instrumented one cannot be imported, as the build would try.
 $(VENV)/.%: $(VENV)/.base $(NATIVE)
+	@$(BIN)/python -m pip uninstall -q -y weft 2>/dev/null || true
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation \
 	  -C build-dir=build/$(VENV) $(INSTALL) -e '.[$*]'
 	@touch $@
