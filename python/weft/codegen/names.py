@@ -43,15 +43,19 @@ class Names:
         self._taken: set[str] = set()
         self._next: dict[str, int] = {}
         self._scopes: list[list[str]] = [[]]
+        self._keys: list[list[Any]] = [[]]  # what was named in each scope
 
     def enter(self) -> None:
         """Begin a C++ block."""
         self._scopes.append([])
+        self._keys.append([])
 
     def leave(self) -> None:
-        """End a block: the names that were given in it are free again."""
+        """End a block: the names that were given in it are free again, and what had them may be named anew."""
         for name in self._scopes.pop():
             self._taken.discard(name)
+        for key in self._keys.pop():
+            self._names.pop(key, None)
         self._next.clear()
 
     def __call__(self, key: Any, hint: str) -> str:
@@ -59,6 +63,7 @@ class Names:
         name = self._names.get(key)
         if name is None:
             name = self._names[key] = self.fresh(hint)
+            self._keys[-1].append(key)
         return name
 
     def hint(self, key: Any) -> str:

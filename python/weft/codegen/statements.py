@@ -10,6 +10,7 @@ from weft.codegen.expressions import PRIMARY, PRODUCT, SUM, Expressions, Text, c
 from weft.codegen.lanes import TYPES as LANE_TYPES
 from weft.codegen.lanes import Lanes
 from weft.codegen.lanes import emit as emit_lanes
+from weft.codegen.strips import Strips
 from weft.ir.nodes import Loc, Var
 from weft.ir.primitive import Primitive
 from weft.ir.sizes import Shape, dim
@@ -21,6 +22,7 @@ class Statements(Expressions):
 
     def __init__(self, device: bool = False) -> None:
         super().__init__(device)
+        self.on_device = device
         self.lines: list[str] = []
         self.depth = 1
         self.chunk: str | None = None  # inside a parallel body: how it leaves on a failure
@@ -165,6 +167,10 @@ class Statements(Expressions):
         lanes = Lanes(s) if s.parallel else None
         if lanes is not None and lanes.fits():
             emit_lanes(self, lanes, lo, hi)
+            return
+        strips = Strips(s)
+        if not self.on_device and strips.fits():
+            strips.emit(self, lo, hi)
             return
         self.names.enter()
         v = self.var(s.var)

@@ -50,7 +50,7 @@ def freedom(facts: Facts, s: L.Loop, over: Var | None = None) -> Freedom | None:
             found.setdefault(a.buffer, []).append(a)
     shared = []
     for b, uses in found.items():
-        if not any([a.writes for a in uses]) or _apart(uses, v, all_.bound, all_.names):
+        if not any([a.writes for a in uses]) or tells_apart(uses, v, all_.bound, all_.names):
             continue
         if not all([a.adds for a in uses]):
             return None
@@ -58,8 +58,18 @@ def freedom(facts: Facts, s: L.Loop, over: Var | None = None) -> Freedom | None:
     return Freedom(frozenset(shared))
 
 
-def _apart(uses: list[Access], v: Var, inside: set[Var], names: dict[Var, Size]) -> bool:
-    """Whether one axis tells the iterations apart in every access."""
+def tells_apart(uses: list[Access], v: Var, inside: set[Var], names: dict[Var, Size]) -> bool:
+    """Whether one axis tells the iterations of the loop over ``v`` apart in every access.
+
+    Parameters
+    ----------
+    uses
+        All accesses to one array.
+    v
+        The loop's variable.
+    inside, names
+        The variables that begin to live in the loop, and those that merely name indices.
+    """
     first = uses[0]
     rank, sizes = len(first.index), first.shape[1:]
     if not all([a.known and len(a.index) == rank and a.shape[1:] == sizes for a in uses]):

@@ -33,6 +33,7 @@ def _mark(facts: Facts, stmts: Stmts, depth: int, shared: bool = False) -> None:
                 nested = any(isinstance(x, L.Loop | L.Forever) for x in s.body)
                 if not shared and (depth == 0 or nested) and _independent(facts, s):
                     s.parallel, s.reverse, (s.cost, s.inner) = True, False, _work(s, facts(s).bound)
+                    s.vector = not nested and not facts(s).made
                     _set_up(s, facts(s).bound)
                     _mark(facts, s.body, depth + 1, True)
                     continue
