@@ -42,8 +42,8 @@ def devices(backend: str | None = None) -> list[Device]:
     Examples
     --------
     >>> import weft
-    >>> weft.devices("cpu")
-    [CpuDevice(id=0)]
+    >>> weft.devices("cpu")[0]
+    CpuDevice(id=0)
     """
     name = default_backend() if backend is None else backend
     if name == "cpu":
