@@ -193,3 +193,95 @@ def test_gradients_inside_are_those_of_the_whole_program(seed, devices):
     for f in runs:
         for a, b in zip(f(*args), want, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10, err_msg=text)
+
+
+# -- loops whose bodies differentiate ----------------------------------------------------------------------------------
+
+
+def step_of_each(w, x, m, k):
+    v, g = weft.value_and_grad(lambda w: wnp.sum(wnp.sin(w * x)))(w)
+    return w - 0.1 * g, x + 0.01 * v, m
+
+
+def step_of_all(w, x, m, k):
+    v, g = weft.value_and_grad(lambda w: lax.pmean(wnp.sum(wnp.sin(w * x)), AXES) + wnp.sum(w**2))(w)
+    return w - 0.1 * g, x, m + 0.01 * v
+
+
+def step_of_two(w, x, m, k):
+    g, h = weft.grad(lambda w, m: wnp.sum(wnp.cos(w * m)), argnums=(0, 1))(w, m)
+    return w + 0.1 * g, x * 0.9, m + h
+
+
+def becomes_own(w, x, m, k):
+    return w * wnp.cos(m), x, m
+
+
+def made_after(w, x, m, k):
+    z = wnp.ones_like(w)
+    return w + 0.1 * weft.grad(lambda w: wnp.sum(w * w * z))(w), x, m
+
+
+def swapped(w, x, m, k):
+    return m, x, w
+
+
+@weft.custom_vjp
+def sine(w):
+    return wnp.sin(w)
+
+
+sine.defvjp(lambda w: (wnp.sin(w), w), lambda w, ct: weft.vjp(lambda w: 1.5 * wnp.sin(w), w)[1](ct))
+
+
+def by_a_rule(w, x, m, k):
+    return w, x, sine(m) + 0.1 * weft.grad(lambda m: wnp.sum(sine(m) * w))(m)
+
+
+TRAINING = [
+    step_of_each, step_of_all, step_of_two, becomes_own, made_after, swapped, by_a_rule, mix, mean, own_branch, shared,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_loops_are_what_their_iterations_are(seed, devices):
+    """Or refused: what is carried may vary in some iterations only, which one body for all cannot say."""
+    rng = np.random.default_rng(seed)
+    plan = [(TRAINING[k], int(rng.integers(0, 4))) for k in rng.integers(0, len(TRAINING), int(rng.integers(1, 5)))]
+
+    def unrolled(*c):
+        for _ in (0, 1, 2):
+            for step, k in plan:
+                c = step(*c, k)
+        return c
+
+    def statement(*c):
+        for _ in range(3):
+            for step, k in plan:
+                c = step(*c, k)
+        return c
+
+    def function(*c):
+        def body(_, c):
+            for step, k in plan:
+                c = step(*c, k)
+            return c
+
+        return lax.fori_loop(0, 3, body, c)
+
+    mesh = weft.make_mesh((2, 4), AXES)
+    args = rng.standard_normal(3) * 0.7, rng.standard_normal(24), rng.standard_normal(12)
+    runs = [
+        weft.shard_map(f, mesh=mesh, in_specs=(P(), P(AXES), P("b")), out_specs=P(AXES))
+        for f in (unrolled, statement, function)
+    ]
+    want = runs[0](*args)
+    for f in runs[1:]:
+        try:
+            got = f(*args)
+        except weft.StagingError as e:
+            assert "may be one value for each device or one that they share" in str(e)
+            assert {becomes_own, swapped} & {step for step, _ in plan}
+            continue
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-10, err_msg=f"{[step.__name__ for step, _ in plan]}")
