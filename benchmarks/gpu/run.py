@@ -11,7 +11,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ import gpu_programs as programs
 import numpy as np
 
 import weft
+import weft.numpy as wnp
+from weft import lax
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from timing import RESULTS, Figure, machine, markdown, show
@@ -106,6 +108,39 @@ def lorenz(device: weft.Device, quick: bool, least: float) -> Figure:
     return figure.beats("jax")
 
 
+def together(gpus: Sequence[weft.Device], quick: bool = False) -> list[Figure]:
+    """What all GPUs of this machine do together, against one that does its part alone."""
+    least = 1e-3 if quick else 0.2
+    n, size = len(gpus), 1000 if quick else 10_000_000
+    rng = np.random.default_rng(0)
+    there = weft.sharding.PmapSharding(tuple(gpus))
+
+    def step(w: Any, x: Any, y: Any) -> Any:
+        return w - 0.1 * lax.pmean(weft.grad(lambda w: wnp.mean((x @ w - y) ** 2))(w), "i")
+
+    x, w = rng.standard_normal((n, 32, 8)), np.zeros(8)
+    y = x @ np.arange(8.0)
+    update = weft.pmap(step, "i", in_axes=(None, 0, 0), out_axes=None, devices=gpus)
+    w, x, y = update(w, x, y), weft.device_put(x, there), weft.device_put(y, there)
+    start = np.mean([-0.2 * a.T @ -b / 32 for a, b in zip(np.asarray(x), np.asarray(y), strict=True)], axis=0)
+    np.testing.assert_allclose(w, start, rtol=1e-9)
+    found = [Figure(f"a step of {n} GPUs with pmean, queued", {"weft": per_call(lambda: update(w, x, y), least)})]
+
+    a = rng.standard_normal((n, size)).astype(np.float32)
+    b = weft.device_put(a, there)
+    for name, f, want in (
+        ("psum", lambda v: lax.psum(v, "i"), a.sum(axis=0)),
+        ("all_gather", lambda v: lax.all_gather(v, "i")[-1], a[-1]),
+        ("ppermute", lambda v: lax.ppermute(v, "i", [(k, (k + 1) % n) for k in range(n)]), a[-1]),
+    ):
+        call = weft.pmap(f, "i", devices=gpus)
+        np.testing.assert_allclose(call(b)[0], want, rtol=1e-4, atol=1e-4)
+        found.append(
+            Figure(f"{name} of {size:,} float32 on each of {n}", {"weft": per_call(lambda c=call: c(b), least)})
+        )
+    return found
+
+
 def save(device: weft.Device, found: list[Figure]) -> list[Path]:
     """Write the figures as JSON and as Markdown; the paths."""
     day = datetime.date.today().isoformat()
@@ -128,7 +163,7 @@ def main() -> None:
         device = weft.devices("gpu")[0]
     except RuntimeError as e:
         sys.exit(f"Nothing is measured, since there is no GPU here.\n{e}")
-    found = figures(device, quick)
+    found = [*figures(device, quick), *together(weft.devices("gpu"), quick)]
     show(f"{device.device_kind}, {datetime.date.today().isoformat()}", found)
     if not quick:
         for path in save(device, found):

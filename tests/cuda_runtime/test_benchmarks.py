@@ -46,6 +46,15 @@ def test_what_runs_without_waiting_is_queued(fake, gpu):
         weft.block_until_ready(found)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_several_do_together(nccl, count, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    run = load("run")
+    found = run.together(weft.devices("gpu")[:count], quick=True)
+    assert [f.name.split()[0] for f in found] == ["a", "psum", "all_gather", "ppermute"]
+    assert all(f.ours > 0 for f in found)
+
+
 def test_checks_find_mistakes():
     for case in CASES:
         args = case.inputs(case.quick)
