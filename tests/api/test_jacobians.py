@@ -171,6 +171,14 @@ def test_linearize():
     np.testing.assert_allclose(g, weft.grad(lambda x: np.sum(weft.jvp(f, (x,), (A[0],))[1]))(X), rtol=1e-12)
 
 
+def test_linearize_where_sizes_were_found_equal():
+    w, y, x = np.arange(1.0, 4.0), np.array([2.0, -1.0, 0.5]), np.arange(12.0).reshape(4, 3)
+    both = weft.jit(lambda w, y: weft.linearize(lambda w, y: np.sin(w) * y, w, y)[1](y, w))
+    np.testing.assert_allclose(both(w, y), np.cos(w) * y * y + np.sin(w) * w)
+    np.testing.assert_allclose(weft.jit(lambda w, x: weft.linearize(lambda w: w * x[1], w)[1](w))(w, x), w * x[1])
+    np.testing.assert_allclose(weft.jit(lambda w, x: weft.linearize(lambda x: w * x[1], x)[1](x))(w, x), w * x[1])
+
+
 def test_linearize_evaluates_once():
     def both(x, d):
         def steps(x):

@@ -278,7 +278,7 @@ def _linearize(fun: Any, primals: tuple[Any, ...], has_aux: bool) -> tuple[Any, 
     value, residuals = st.take(f.tree, outs[:n]), outs[n:]
     # the backward half is linear in the cotangents: its transpose is the derivative itself
     k = len(residuals)
-    back = st.tidy(backward)
+    back = st.unified(st.tidy(backward), residuals)
     if f.reverse is not None:
         back = f.reverse.linear(back, residuals)
     linear = vjp_of(back, [i >= k for i in range(len(back.params))])

@@ -12,9 +12,9 @@ from weft.frontend.frame import State
 from weft.frontend.merge import AlwaysRaises, existed, mark_now
 from weft.frontend.stage import resolved
 from weft.frontend.trees import Tree, flatten, leaf_types, unflatten
-from weft.ir.nodes import Atom, Function, Renamer, Var
-from weft.ir.sizes import Size
-from weft.ir.types import ArrayType
+from weft.ir.nodes import Atom, Block, Function, Renamer, Var
+from weft.ir.sizes import Size, dim
+from weft.ir.types import ArrayType, i64, scalar
 from weft.staged.context import current
 from weft.staged.value import Cell, Staged, lift, wrap
 from weft.transforms.inline import inline_calls
@@ -126,6 +126,29 @@ def inline(f: Function, args: Sequence[Atom]) -> list[Atom]:
 def tidy(f: Function) -> Function:
     """Simplify between transformations, so that code does not grow with their order."""
     return simplify(inline_calls(f, ruled=False))
+
+
+def unified(f: Function, atoms: Sequence[Atom]) -> Function:
+    """A function whose first parameters stand for these atoms, with one parameter for sizes that were found equal: what
+    is to be transformed by itself knows nothing of the staging's equalities."""
+    s = state()
+    first: dict[Size, Var] = {}
+    same: dict[Var, Var] = {}
+    for p, a in zip(f.params, atoms, strict=False):
+        if isinstance(a, Var) and a.type == scalar(i64):
+            q = first.setdefault(s.resolve(dim(a)), p)
+            if q is not p:
+                same[p] = q
+    if not same:
+        return f
+    renamer = Renamer()
+    sizes = tuple([(renamer.bind(v), p, axis) for v, p, axis in f.sizes])
+    params = renamer.bind_all(f.params)
+    renamer.atoms.update({p: renamer.atoms[q] for p, q in same.items()})
+    for old, new in zip(f.params, params, strict=True):
+        new.type = renamer.static(old.type)
+    stmts = [renamer.stmt(x) for x in f.body.stmts]
+    return Function(f.name, Block(params, stmts, renamer.all(f.results)), sizes, loc=f.loc)
 
 
 def same_sizes(a: Sequence[Size], b: Sequence[Size]) -> bool:
