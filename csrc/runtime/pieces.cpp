@@ -106,6 +106,10 @@ bool gather(ArrayObject* array) {
     set_device_error(error);
     return false;
   }
+  if (array->data) {  // another thread was faster, while Python's code ran
+    drop(block);
+    return true;
+  }
   array->block = block;
   array->data = block->address;
   return true;

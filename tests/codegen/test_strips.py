@@ -177,6 +177,40 @@ def test_the_first_failure_is_raised_and_what_was_before_is_done(at, value, erro
     assert np.count_nonzero(out) == at
 
 
+def looked_up(x, index):
+    s = 0.0
+    for k in range(len(index)):
+        j = index[k]
+        s += math.exp(-x[j]) * math.log(1.0 + k) * math.sqrt(k + 2.0) * math.exp(math.sin(0.5 * k))
+    return s
+
+
+@pytest.mark.parametrize("at", [0, 70, 199])
+def test_what_a_check_keeps_from_being_read_is_not_read(at):
+    x, index = draw(10), np.arange(200) % 10
+    assert in_strips(looked_up, x, index)
+    np.testing.assert_allclose(weft.jit(looked_up)(x, index), looked_up(x, index), rtol=1e-13)
+    index[at] = 10**12
+    with pytest.raises(IndexError) as expected:
+        looked_up(x, index)
+    with pytest.raises(IndexError) as found:
+        weft.jit(looked_up)(x, index)
+    assert str(found.value) == str(expected.value)
+
+
+def test_shared_expressions_are_looked_at_once():
+    def f(x):
+        s = 0.0
+        for k in range(len(x)):
+            y = x[k]
+            for _ in range(40):
+                y = y * y - y
+            s = s * y + math.exp(-x[k])
+        return s
+
+    np.testing.assert_allclose(weft.jit(f)(draw(130) * 0.5), f(draw(130) * 0.5))
+
+
 def test_a_strip_that_is_done_again_reads_what_it_read(draw=draw):
     def f(x):
         for k in range(len(x)):

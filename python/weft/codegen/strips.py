@@ -4,7 +4,8 @@ C++ compilers vectorise a loop or they do not. A sum that has to keep its order,
 keeps a loop scalar, with all the logarithms and quotients that depend on none of it. Here what is independent is
 computed for a strip of iterations, into small arrays; then what has to keep its order is done for each of them. Every
 operation is what it was, in the order it was. A strip in which a check fails is done again as the program has it, so
-that the first failure is the one that is raised, with everything before it done and nothing behind.
+that the first failure is the one that is raised, with everything before it done and nothing behind. Memory that is
+read behind a check is read in order, since the check may be what keeps the index inside.
 """
 
 from __future__ import annotations
@@ -96,6 +97,7 @@ class Strips:
         self.unwritten = _unwritten(whole)
         late: set[Var] = {x.var for x in walk(s.body) if isinstance(x, L.Assign)}
         ordered, shown = self._memory(whole)
+        guarded = False  # behind a check: what it may keep from being read is not read before its turn
         touched: set[L.Buffer] = set(ordered)  # by the rest so far
         written: set[L.Buffer] = set(ordered)
         for x in s.body:
@@ -104,8 +106,9 @@ class Strips:
             writes = {a.buffer for a in f.accesses if a.writes}
             depends = isinstance(x, L.Assign | L.Branch) or (isinstance(x, L.Let) and x.mutable)
             depends = depends or not late.isdisjoint(f.used) or not written.isdisjoint(uses)
+            depends = depends or (guarded and f.loads)
             if depends or not touched.isdisjoint(writes) or not shown.isdisjoint(writes):
-                self.rest.append(self._lightened(x, late))
+                self.rest.append(self._lightened(x, late, guarded))
                 late |= f.bound
                 touched |= uses
                 written |= writes
@@ -115,6 +118,7 @@ class Strips:
                 self.first.append(flag)
             else:
                 self.first.append(x)
+            guarded = guarded or L.Fail in f.kinds
 
     def _memory(self, whole: Summary) -> tuple[set[L.Buffer], set[L.Buffer]]:
         """Arrays of which iterations touch what others write; arrays that are to be written in order, since the loop
@@ -134,12 +138,20 @@ class Strips:
                 shown.add(b)
         return ordered, shown
 
-    def _lightened(self, x: L.Stmt, late: set[Var]) -> L.Stmt:
+    def _lightened(self, x: L.Stmt, late: set[Var], guarded: bool) -> L.Stmt:
         """A statement of the rest; what is costly in it and independent is computed by the first part."""
 
+        done: dict[int, L.Expr] = {}
+
         def part(e: L.Expr) -> L.Expr:
+            if id(e) not in done:
+                done[id(e)] = parted(e)
+            return done[id(e)]
+
+        def parted(e: L.Expr) -> L.Expr:
             known = self._about(e)
-            if late.isdisjoint(known.names) and known.reads <= self.unwritten:
+            free = late.isdisjoint(known.names) and known.reads <= self.unwritten
+            if free and not (guarded and known.reads):
                 if known.cost < 4:
                     return e
                 v = Var(scalar(e.dtype), "t")
