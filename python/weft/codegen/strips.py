@@ -134,7 +134,9 @@ class Strips:
                 continue
             if not tells_apart(uses, self.loop.var, whole.bound, whole.names):
                 ordered.add(b)
-            elif fails and (b.home not in ("temp", "result", "local") or not all([a.writes for a in uses])):
+            elif fails and (
+                b.home not in ("temp", "result", "local") or not all([a.writes and not a.adds for a in uses])
+            ):
                 shown.add(b)
         return ordered, shown
 
