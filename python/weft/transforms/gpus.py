@@ -61,8 +61,10 @@ def _block(b: Block, sizes: Mapping[str | None, Size]) -> Block:
                 stmts.append(replace(s, cond=_block(s.cond, sizes), body=_block(s.body, sizes)))
             case If():
                 stmts.append(replace(s, then=_block(s.then, sizes), orelse=_block(s.orelse, sizes)))
-            case _:
+            case Op():
                 stmts.append(s)
+            case _:
+                raise TypeError(f"not a statement of a function without calls: {s!r}")
     return Block(b.params, stmts, tuple([names.get(r, r) if isinstance(r, Var) else r for r in b.results]))
 
 
