@@ -103,6 +103,17 @@ def test_reading_a_row_reads_one_device(nccl, gpus):
         found[4]
 
 
+def test_subscripts_that_begin_with_a_number(gpus):
+    x = RNG.standard_normal((3, 4, 5))
+    a = weft.pmap(lambda v: 2 * v, devices=gpus[:3])(x)
+    some, mask = np.array([2, 0]), np.array([True, False, True, True])
+    for key in ((0, some), (1, slice(None), some), (-1, some, slice(1, 3)), (2, [1, 3]), (0, mask), (1, mask, 2),
+                (0, ...), (1, None), (2, ..., 1), (np.int64(1), 2, None), (1, slice(None, None, 2), -1)):  # fmt: skip
+        found = a[key]
+        assert found.shape == (2 * x)[key].shape, key
+        np.testing.assert_array_equal(found, (2 * x)[key])
+
+
 def test_a_part_that_waits_for_its_gpu_lets_the_others_be_queued(nccl, gpus):
     def f(x):
         n = 0

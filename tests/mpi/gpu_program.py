@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from every_collective import every_collective
 from tests.cuda import build as emulator
 from tests.cuda_runtime.conftest import emulated
 
@@ -28,16 +29,7 @@ rng = np.random.default_rng(0)
 square = rng.standard_normal((n, n, 4))
 
 
-def f(x):
-    return {
-        "psum": lax.psum(x, "i"), "pmean": x - lax.pmean(x, "i"), "pmax": lax.pmax(x, "i"),
-        "all_gather": lax.all_gather(x[0], "i"), "scatter": lax.psum_scatter(x, "i"),
-        "all_to_all": lax.all_to_all(x, "i", 0, 0), "where": lax.axis_index("i") * lax.axis_size("i"),
-        "permuted": lax.ppermute(x, "i", [(k, (k + 1) % n) for k in range(n)]),
-        "gradient": weft.grad(lambda v: wnp.sum(v * lax.psum(v * v, "i")))(x), "size": lax.psum(1, "i"),
-    }  # fmt: skip
-
-
+f = every_collective(n)
 found = weft.pmap(f, "i", backend="gpu")(square[mine])
 wanted = weft.vmap(f, axis_name="i")(square)
 for name in found:

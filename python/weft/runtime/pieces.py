@@ -103,7 +103,9 @@ def row(array: Array, key: Any) -> Any:
         return None
     pieces, rows = found[0], found[1]
     number = first + array.shape[0] if first < 0 else first
-    if number not in rows or rest[:1] in ((...,), (None,)):
+    # beside an array of indices a number is one of them, which can move axes
+    plain = all([k is None or k is ... or isinstance(k, int | np.integer | slice) for k in rest])
+    if number not in rows or not plain or any([isinstance(k, bool) for k in rest]):
         return None
     piece = pieces[rows.index(number)]
     return piece[rest] if rest else piece
